@@ -1,0 +1,1 @@
+"""Custom REST endpoints: a Python class becomes a permission-guarded endpoint."""

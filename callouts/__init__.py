@@ -1,0 +1,1 @@
+"""Outbound HTTP, the integration log, external services and their callbacks."""

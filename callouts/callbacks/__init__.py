@@ -1,0 +1,1 @@
+"""Answers that come back later: addresses, inbox, handlers."""

@@ -1,0 +1,1 @@
+"""Named credentials: where a system is, how to authenticate there, and who may."""

@@ -1,0 +1,1 @@
+"""The standard objects: Account, Contact, Lead, Opportunity, Order, Case."""

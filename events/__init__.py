@@ -1,0 +1,1 @@
+"""Platform events and change data capture: outbox, log, subscribers."""

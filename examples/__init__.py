@@ -1,0 +1,1 @@
+"""Programs around the platform: outside systems, and the demo that drives them."""

@@ -1,0 +1,1 @@
+"""Who may do what: permission sets, their assignment, API clients and their tokens."""

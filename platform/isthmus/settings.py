@@ -1,0 +1,246 @@
+"""The settings, all of them from the environment (https://12factor.net/config).
+
+Development runs with nothing set. Production (`ISTHMUS_ENVIRONMENT=production`) refuses to start on an insecure
+default and says which command cures it. Each app's own options are declared in its `conf.py`.
+"""
+
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from isthmus import keys, logs
+
+env = environ.Env()  # type: ignore[no-untyped-call]  # django-environ types only part of itself
+
+PACKAGE_DIR = Path(__file__).resolve().parent
+ROOT_DIR = PACKAGE_DIR.parent.parent
+# A wheel carries the pages inside the package, a checkout keeps them at the top level.
+IS_CHECKOUT = (ROOT_DIR / "manage.py").exists()
+
+ENVIRONMENT = env.str("ISTHMUS_ENVIRONMENT", "development")
+IS_PRODUCTION = ENVIRONMENT == "production"
+DEBUG = env.bool("DEBUG", False)
+DATA_DIR = Path(env.str("ISTHMUS_DATA_DIR", str((ROOT_DIR if IS_CHECKOUT else Path.cwd()) / ".data"))).resolve()
+
+HTTP_PORT = env.int("ISTHMUS_HTTP_PORT", 8000)
+BASE_URL = env.str("ISTHMUS_BASE_URL", f"http://127.0.0.1:{HTTP_PORT}").rstrip("/")
+"""How the outside reaches this instance: callback URLs and `instance_url` are made from it."""
+
+# --- what production insists on -------------------------------------------------------------------------------------
+_fallback = {} if IS_PRODUCTION else keys.development_keys(DATA_DIR)
+SECRET_KEY = env.str("SECRET_KEY", _fallback.get("SECRET_KEY", ""))
+ISTHMUS_ENCRYPTION_KEYS = env.str("ISTHMUS_ENCRYPTION_KEYS", _fallback.get("ISTHMUS_ENCRYPTION_KEYS", ""))
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[] if IS_PRODUCTION else ["localhost", "127.0.0.1", "[::1]"])
+
+
+def _refusals() -> list[str]:
+    """Return what keeps this configuration from running, one sentence with its cure each."""
+    if ENVIRONMENT not in {"development", "production"}:
+        return [f"ISTHMUS_ENVIRONMENT is {ENVIRONMENT!r}; it takes development or production."]
+    if not IS_PRODUCTION:
+        return []
+    found = []
+    if len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 5 or SECRET_KEY.startswith("django-insecure-"):
+        found.append("SECRET_KEY is missing or weak. `python -m isthmus.keys` prints a good one.")
+    if not ISTHMUS_ENCRYPTION_KEYS:
+        found.append("ISTHMUS_ENCRYPTION_KEYS is missing. `python -m isthmus.keys` prints a new key; keep it safe.")
+    if DEBUG:
+        found.append("DEBUG is on. Unset DEBUG: its error pages show what must stay inside.")
+    if not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS:
+        found.append("ALLOWED_HOSTS is empty or `*`. Set it to your host names: ALLOWED_HOSTS=isthmus.example.org")
+    if urlsplit(BASE_URL).scheme != "https":
+        found.append("ISTHMUS_BASE_URL is not https. Set it to the public address: https://isthmus.example.org")
+    return found
+
+
+if _found := _refusals():
+    raise ImproperlyConfigured("Isthmus does not start like this:\n" + "\n".join(f"- {line}" for line in _found))
+
+# --- apps -----------------------------------------------------------------------------------------------------------
+ISTHMUS_APPS = env.list("ISTHMUS_APPS", default=[])
+"""Django apps of yours that stand beside ours: dotted names, separated by commas."""
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "rest_framework",
+    "oauth2_provider",
+    "django_q",
+    "django_htmx",
+    "csp",
+    "isthmus",
+    "isthmus.vault",
+    "isthmus.access",
+    "isthmus.console",
+    "isthmus.objects",
+    "isthmus.jobs",
+    "credentials",
+    "callouts",
+    "events",
+    "apexrest",
+    "crm",
+    *ISTHMUS_APPS,
+]
+
+MIDDLEWARE = [
+    "isthmus.middleware.CorrelationMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "isthmus.urls"
+ASGI_APPLICATION = "isthmus.asgi.application"
+WSGI_APPLICATION = "isthmus.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [ROOT_DIR / "templates"] if IS_CHECKOUT else [],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.debug",
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+
+# --- database -------------------------------------------------------------------------------------------------------
+def _database() -> dict[str, Any]:
+    """Return the one database: SQLite by default, PostgreSQL by `DATABASE_URL`."""
+    found: dict[str, Any] = env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'isthmus.sqlite3'}")
+    options = found.setdefault("OPTIONS", {})
+    # Checkouts side by side must not share a test database.
+    test_name = f"test_isthmus_{hashlib.sha256(str(ROOT_DIR).encode()).hexdigest()[:8]}"
+    if found["ENGINE"].endswith("sqlite3"):
+        # Writers queue at BEGIN instead of failing when they upgrade a read lock; readers never wait (WAL).
+        options.update(
+            transaction_mode="IMMEDIATE",
+            timeout=20,
+            init_command="PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        )
+        # A file, not memory: tests use threads and processes, which must see one database.
+        found["TEST"] = {"NAME": str(Path(tempfile.gettempdir()) / f"{test_name}.sqlite3")}
+    else:
+        # Under ASGI each request's thread is new, so kept connections live in a pool.
+        options["pool"] = {"min_size": 0, "max_size": env.int("ISTHMUS_DATABASE_POOL_SIZE", 20), "timeout": 20}
+        found["TEST"] = {"NAME": test_name}
+    return found
+
+
+DATABASES = {"default": _database()}
+
+# --- security -------------------------------------------------------------------------------------------------------
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "isthmus.access.backends.PermissionSetBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "console:login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "console:login"
+
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = IS_PRODUCTION
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_HSTS_SECONDS = 31_536_000 if IS_PRODUCTION else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = IS_PRODUCTION
+SECURE_PROXY_SSL_HEADER = (
+    ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("ISTHMUS_BEHIND_PROXY", IS_PRODUCTION) else None
+)
+CSRF_TRUSTED_ORIGINS = [BASE_URL]
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "object-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+    },
+}
+
+# --- limits on what comes in ----------------------------------------------------------------------------------------
+DATA_UPLOAD_MAX_MEMORY_SIZE = 6 * 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 2_000
+
+# --- jobs: django-q2 only rings the bell, the Job row is the truth ----------------------------------------------------
+_broker_url = env.str("ISTHMUS_BROKER_URL", "")
+Q_CLUSTER: dict[str, Any] = {
+    "name": "isthmus",
+    "workers": env.int("ISTHMUS_WORKER_PROCESSES", 2),
+    "poll": 0.2,
+    # The Job row has its own time limit and revival; the engine's stay out of the way.
+    "timeout": 86_400,
+    "retry": 90_000,
+    "max_attempts": 1,
+    "save_limit": -1,
+    "catch_up": False,
+    "scheduler": False,
+    "ack_failures": True,
+    **({"redis": _broker_url} if _broker_url else {"orm": "default"}),
+}
+
+# --- outbound and inbound protocols ---------------------------------------------------------------------------------
+ISTHMUS_EVENT_LOG_URL = env.str("ISTHMUS_EVENT_LOG_URL", "")
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["isthmus.access.api.AccessTokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+
+# --- pages ----------------------------------------------------------------------------------------------------------
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATICFILES_DIRS = [ROOT_DIR / "static"] if IS_CHECKOUT else []
+WHITENOISE_USE_FINDERS = not IS_PRODUCTION
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if IS_PRODUCTION
+        else "django.contrib.staticfiles.storage.StaticFilesStorage",
+    },
+}
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+# --- logs -----------------------------------------------------------------------------------------------------------
+LOGGING_CONFIG = "logging.config.dictConfig"
+LOGGING = logs.configuration(as_json=IS_PRODUCTION, level=env.str("ISTHMUS_LOG_LEVEL", "INFO"))

@@ -1,0 +1,1 @@
+"""Starts the platform's processes and keeps them running: web, worker, bus."""

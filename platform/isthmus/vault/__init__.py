@@ -1,0 +1,1 @@
+"""Secrets at rest: the key ring, the encrypted field, rotation."""

@@ -1,0 +1,8 @@
+"""The web process's door (WSGI)."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "isthmus.settings")
+application = get_wsgi_application()

@@ -1,0 +1,67 @@
+"""What every test may use."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+# An environment of their own: tests never read or write the developer's data directory or keys.
+if not os.environ.get("DATABASE_URL"):
+    os.environ.pop("DATABASE_URL", None)
+os.environ.setdefault("ISTHMUS_LOG_LEVEL", "WARNING")
+
+from isthmus import clock, correlation, ids
+from tests.engines import chromium_path, postgres_url
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--database-tests-only", action="store_true", help="Leave out tests that do not touch the database."
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if "browser" in item.keywords and not chromium_path():
+            item.add_marker(pytest.mark.skip(reason="Chromium is not installed (Debian's package `chromium`)."))
+    if not config.getoption("--database-tests-only"):
+        return
+    chosen, left_out = [], []
+    for item in items:
+        touches = "django_db" in item.keywords or {"db", "transactional_db", "live_server"} & set(
+            getattr(item, "fixturenames", ())
+        )
+        (chosen if touches else left_out).append(item)
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = chosen
+
+
+@pytest.fixture
+def moving_clock() -> Iterator[clock.MovableClock]:
+    """A clock that stands at noon of 1 June 2026 until the test moves it."""
+    fixed = clock.MovableClock(datetime(2026, 6, 1, 12, tzinfo=UTC))
+    with clock.use(fixed):
+        yield fixed
+
+
+@pytest.fixture
+def counted_ids() -> Iterator[ids.CountingIds]:
+    """Identifiers the test can predict."""
+    counting = ids.CountingIds()
+    with ids.use(counting):
+        yield counting
+
+
+@pytest.fixture
+def correlation_id() -> Iterator[str]:
+    """A correlation that is bound while the test runs."""
+    with correlation.bind(f"test-{secrets.token_hex(4)}") as bound:
+        yield bound
+
+
+@pytest.fixture(scope="session")
+def postgres() -> str:
+    """The address of a PostgreSQL server; the test is left out, saying so, where none answers."""
+    return postgres_url() or pytest.skip("PostgreSQL does not answer; set ISTHMUS_TEST_POSTGRES_URL.")
