@@ -11,7 +11,7 @@ environment, then the default. All declared options are validated together by th
 
 import os
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, Generic, TypeVar, cast, overload
+from typing import Any, ClassVar, Generic, TypeVar, overload
 
 from django.conf import settings
 
@@ -89,7 +89,7 @@ class Option(Generic[T]):
         wrong = self._validate(value) if self._validate else None
         if wrong:
             raise InvalidOption(f"{self.name}: {wrong}")
-        return cast("T", value)
+        return value
 
 
 def option(
