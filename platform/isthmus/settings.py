@@ -88,6 +88,7 @@ INSTALLED_APPS = [
     "isthmus.jobs",
     "credentials",
     "callouts",
+    "callouts.external_services",
     "events",
     "apexrest",
     "crm",
@@ -216,6 +217,7 @@ Q_CLUSTER: dict[str, Any] = {
 
 # --- outbound and inbound protocols ---------------------------------------------------------------------------------
 ISTHMUS_EVENT_LOG_URL = env.str("ISTHMUS_EVENT_LOG_URL", "")
+OAUTH2_PROVIDER_APPLICATION_MODEL = "access.ApiClient"
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["isthmus.access.api.AccessTokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
