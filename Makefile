@@ -31,7 +31,7 @@ lock: | $(UV) ## Choose new versions of everything within the bounds of pyprojec
 	  --all-extras --group dev --output-file requirements.lock --upgrade pyproject.toml
 
 run: setup ## Start everything with demo data; Ctrl-C stops all
-	@$(MANAGE) run --with-demo
+	@$(MANAGE) run_demo
 
 demo: setup ## Walk the main job once, end to end, against real local programs
 	@$(BIN)/python -m examples.demo
