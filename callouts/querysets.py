@@ -1,0 +1,50 @@
+"""Reads of the integration log."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from django.db import models
+
+if TYPE_CHECKING:
+    from callouts.models import IntegrationLogEntry
+
+__all__ = ["IntegrationLogQuerySet"]
+
+
+class IntegrationLogQuerySet(models.QuerySet["IntegrationLogEntry"]):
+    """Entries of the integration log, newest first."""
+
+    def outbound(self) -> IntegrationLogQuerySet:
+        """Return what left this house."""
+        return self.filter(direction="outbound")
+
+    def inbound(self) -> IntegrationLogQuerySet:
+        """Return what came in: callbacks and calls of custom endpoints."""
+        return self.filter(direction="inbound")
+
+    def in_doubt(self) -> IntegrationLogQuerySet:
+        """Return callouts that were (or may have been) sent and have no answer, those still under way included."""
+        return self.filter(outcome="in_doubt")
+
+    def about_record(self, record_id: str) -> IntegrationLogQuerySet:
+        """Return what concerns the record with this 18-character id."""
+        return self.filter(record_id=record_id)
+
+    def of_correlation(self, correlation_id: str) -> IntegrationLogQuerySet:
+        """Return what happened under one correlation id."""
+        return self.filter(correlation_id=correlation_id)
+
+    def of_job(self, job_id: uuid.UUID) -> IntegrationLogQuerySet:
+        """Return what one job sent, all its attempts."""
+        return self.filter(job_id=job_id)
+
+    def of_invocation(self, invocation_id: uuid.UUID) -> IntegrationLogQuerySet:
+        """Return the submission of an external service's operation and the callbacks to it."""
+        return self.filter(invocation_id=invocation_id)
+
+    def since(self, moment: datetime) -> IntegrationLogQuerySet:
+        """Return what began at `moment` or later."""
+        return self.filter(started_at__gte=moment)
