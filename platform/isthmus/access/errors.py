@@ -1,0 +1,56 @@
+"""What goes wrong with permissions.
+
+AccessError
+├── PermissionRefused      the caller's permission sets do not cover it
+├── SystemUserTaken        somebody gave the automated process's user a password
+└── GrantRefused           the grant itself makes no sense
+    ├── UnknownGrantKind
+    ├── UnknownGrantAction
+    └── UnknownGrantTarget
+"""
+
+from isthmus.errors import IsthmusError
+
+__all__ = [
+    "AccessError",
+    "GrantRefused",
+    "PermissionRefused",
+    "SystemUserTaken",
+    "UnknownGrantAction",
+    "UnknownGrantKind",
+    "UnknownGrantTarget",
+]
+
+
+class AccessError(IsthmusError):
+    """Something about access."""
+
+
+class PermissionRefused(AccessError):
+    """Your permission sets do not cover this."""
+
+    code = "INSUFFICIENT_ACCESS"
+    status = 403
+
+
+class SystemUserTaken(AccessError):
+    """The user of the automated process has a password; take it away, it must not be able to log in."""
+
+
+class GrantRefused(AccessError):
+    """This cannot be granted."""
+
+    code = "INVALID_GRANT"
+    status = 400
+
+
+class UnknownGrantKind(GrantRefused):
+    """No installed app knows this kind of grant."""
+
+
+class UnknownGrantAction(GrantRefused):
+    """This kind of grant has no such action."""
+
+
+class UnknownGrantTarget(GrantRefused):
+    """There is nothing of that name to grant access to."""
