@@ -1,0 +1,50 @@
+"""The app's options."""
+
+from isthmus.conf import Options, option
+
+__all__ = ["EventOptions", "options"]
+
+
+class EventOptions(Options, prefix="ISTHMUS_EVENTS_"):
+    """Numbers are Salesforce's where it names one."""
+
+    max_event_bytes = option(
+        1_048_576, help_text="Largest payload of one event, in bytes of JSON.", minimum=1_024, maximum=16_777_216
+    )
+    max_changes_per_transaction = option(
+        100_000,
+        help_text="Changes of one transaction that are reported singly; more become one overflow event per object.",
+        minimum=1,
+    )
+    retention_hours = option(72, help_text="Hours for which published events can be read again.", minimum=1)
+    trim_batch_size = option(1_000, help_text="Expired events removed in one transaction.", minimum=1, maximum=50_000)
+    trim_interval_seconds = option(30.0, help_text="Seconds between two looks for expired events.", minimum=0.1)
+    relay_batch_size = option(
+        1_000, help_text="Committed rows that the relay moves in one transaction.", minimum=1, maximum=50_000
+    )
+    relay_lease_seconds = option(
+        10.0, help_text="Seconds after which another bus takes the relay over from one that died.", minimum=1
+    )
+    poll_milliseconds = option(
+        50, help_text="Milliseconds between two looks for new work while there is none.", minimum=5, maximum=100
+    )
+    subscriber_threads = option(
+        4, help_text="Subscriptions that one bus process runs at the same time.", minimum=1, maximum=64
+    )
+    subscriber_lease_seconds = option(
+        10.0, help_text="Seconds after which another bus takes a subscription over from one that died.", minimum=1
+    )
+    retry_first_seconds = option(
+        1.0, help_text="Delay after a subscriber's first failure; it doubles with every further one.", minimum=0
+    )
+    retry_longest_seconds = option(300.0, help_text="Longest delay between two tries of a subscriber.", minimum=0)
+    stop_grace_seconds = option(
+        10.0, help_text="Seconds that running subscribers get to finish when the bus is told to stop.", minimum=0
+    )
+    heartbeat_seconds = option(2.0, help_text="Seconds between two signs of life of the bus.", minimum=0.1)
+    relay_alarm_seconds = option(
+        30.0, help_text="Age of the oldest event not yet relayed from which on the relay counts as unwell.", minimum=1
+    )
+
+
+options = EventOptions()

@@ -1,0 +1,206 @@
+"""Definitions and schemas, what waits to be relayed, the log, and who has read how far."""
+
+from django.conf import settings
+from django.db import models
+
+from events import querysets
+from isthmus import clock, ids
+
+__all__ = [
+    "ChangeRow",
+    "EventDefinition",
+    "EventLogEntry",
+    "EventSchema",
+    "NumberSeries",
+    "OutboxEvent",
+    "Subscription",
+    "SubscriptionState",
+    "Topic",
+    "TopicKind",
+]
+
+
+class EventSchema(models.Model):
+    """One version of an event's Avro schema. Never changed, never removed: kept events refer to it."""
+
+    schema_id = models.CharField(max_length=22, primary_key=True)
+    record_name = models.CharField(max_length=120, db_index=True, help_text="Name of the Avro record.")
+    document = models.TextField(help_text="The schema, as JSON.")
+    created_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        ordering = ["record_name", "created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.record_name} {self.schema_id}"
+
+
+class TopicKind(models.TextChoices):
+    """What a topic carries."""
+
+    EVENT = "event", "Platform event"
+    DATA = "data", "Change events of one object"
+    UNION = "union", "Change events of all objects"
+
+
+class Topic(models.Model):
+    """A named stream of events that are read in the order of their replay ids."""
+
+    name = models.CharField(max_length=150, unique=True)
+    kind = models.CharField(max_length=10, choices=TopicKind.choices)
+    last_replay_id = models.BigIntegerField(default=0, help_text="The newest event; 0 while there was none.")
+    trimmed_replay_id = models.BigIntegerField(
+        default=0, help_text="The newest event that is no longer kept; 0 while all are."
+    )
+
+    objects = querysets.TopicQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class EventDefinition(models.Model):
+    """The platform events that the code declares, for pages and permissions. The code is the truth."""
+
+    api_name = models.CharField(max_length=80, unique=True)
+    label = models.CharField(max_length=80)
+    description = models.TextField(blank=True)
+    topic = models.OneToOneField(Topic, on_delete=models.PROTECT, related_name="definition")
+    schema = models.ForeignKey(EventSchema, on_delete=models.PROTECT, related_name="+", verbose_name="current schema")
+    declared_in = models.CharField(max_length=255, help_text="Dotted path of the class.")
+    is_declared = models.BooleanField(default=True, help_text="Whether the code still declares it.")
+
+    class Meta:
+        ordering = ["label", "api_name"]
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class StagedRow(models.Model):
+    """What was written in the transaction of the publisher and waits there for the relay."""
+
+    event_uuid = models.UUIDField(default=ids.new_uuid, editable=False)
+    schema = models.ForeignKey(EventSchema, on_delete=models.PROTECT, related_name="+")
+    transaction_key = models.UUIDField()
+    ordinal = models.PositiveIntegerField(help_text="Place within the transaction.")
+    correlation_id = models.CharField(max_length=128, blank=True)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+"
+    )
+    created_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        abstract = True
+
+
+class OutboxEvent(StagedRow):
+    """A platform event, published but not yet relayed."""
+
+    topic = models.CharField(max_length=150)
+    payload = models.JSONField()
+
+    objects = querysets.StagedQuerySet["OutboxEvent"].as_manager()
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [models.Index(fields=["transaction_key", "id"], name="outbox_transaction")]
+
+    def __str__(self) -> str:
+        return f"{self.topic} {self.event_uuid}"
+
+
+class ChangeRow(StagedRow):
+    """A raw change of a record, not yet merged, shaped and relayed."""
+
+    object_name = models.CharField(max_length=80)
+    record_id = models.CharField(max_length=18)
+    change_type = models.CharField(max_length=20)
+    changed_fields = models.JSONField(help_text="New values by API name.")
+    origin = models.CharField(max_length=255, blank=True)
+
+    objects = querysets.StagedQuerySet["ChangeRow"].as_manager()
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [models.Index(fields=["transaction_key", "id"], name="change_transaction")]
+
+    def __str__(self) -> str:
+        return f"{self.change_type} {self.object_name} {self.record_id}"
+
+
+class NumberSeries(models.Model):
+    """A gapless counter whose locked row puts those who draw from it in line."""
+
+    name = models.CharField(max_length=40, primary_key=True)
+    last_number = models.BigIntegerField(default=0)
+
+    class Meta:
+        verbose_name_plural = "number series"
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.last_number}"
+
+
+class EventLogEntry(models.Model):
+    """A published event as subscribers read it. One series of replay ids serves all topics."""
+
+    replay_id = models.BigIntegerField(primary_key=True)
+    topic = models.ForeignKey(Topic, on_delete=models.PROTECT, related_name="entries", db_index=False)
+    event_uuid = models.UUIDField(unique=True)
+    schema = models.ForeignKey(EventSchema, on_delete=models.PROTECT, related_name="+", db_index=False)
+    payload = models.JSONField()
+    created_at = models.DateTimeField(help_text="When it was published, or the record changed.")
+    published_at = models.DateTimeField(help_text="When it entered the log.", db_index=True)
+    correlation_id = models.CharField(max_length=128, blank=True, db_index=True)
+    transaction_key = models.UUIDField()
+    sequence_number = models.PositiveIntegerField(help_text="Place within the transaction, from 1.")
+
+    objects = querysets.EventLogQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["replay_id"]
+        verbose_name_plural = "event log entries"
+        constraints = [models.UniqueConstraint(fields=["topic", "replay_id"], name="replay_id_once_a_topic")]
+
+    def __str__(self) -> str:
+        return f"{self.replay_id} {self.event_uuid}"
+
+
+class SubscriptionState(models.TextChoices):
+    """What a subscription does."""
+
+    RUNNING = "running", "Running"
+    PAUSED = "paused", "Paused"
+    RETRYING = "retrying", "Retrying"
+    STOPPED = "stopped", "Stopped"
+
+
+class Subscription(models.Model):
+    """How far a subscriber has handled its topic. Its effects and its cursor commit together."""
+
+    name = models.CharField(max_length=255, unique=True)
+    topic = models.ForeignKey(Topic, on_delete=models.PROTECT, related_name="subscriptions")
+    cursor = models.BigIntegerField(help_text="Replay id of the last event that was handled.")
+    state = models.CharField(max_length=10, choices=SubscriptionState.choices, default=SubscriptionState.RUNNING)
+    last_error = models.TextField(blank=True, help_text="Why the last try failed; empty after a success.")
+    failures = models.PositiveIntegerField(default=0, help_text="Tries in a row that failed.")
+    next_attempt_at = models.DateTimeField(null=True, blank=True)
+    last_success_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=clock.now)
+
+    objects = querysets.SubscriptionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def lease_name(self) -> str:
+        """The lease that the bus process holds which runs this subscription."""
+        return f"events.subscription.{self.pk}"

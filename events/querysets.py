@@ -1,0 +1,85 @@
+"""Named reads of the app's tables."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.db import models
+from django.db.models import Count, IntegerField, Min, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
+
+from events.names import UNION_TOPIC
+
+if TYPE_CHECKING:
+    from events.models import EventLogEntry, StagedRow, Subscription, Topic
+
+    Staged = TypeVar("Staged", bound=StagedRow)
+else:
+    Staged = TypeVar("Staged")
+
+__all__ = ["EventLogQuerySet", "StagedQuerySet", "SubscriptionQuerySet", "TopicQuerySet"]
+
+
+class TopicQuerySet(models.QuerySet["Topic"]):
+    """Topics."""
+
+    def with_kept_events(self) -> "TopicQuerySet":
+        """Annotate `kept_events`: how many events can be read now (0 for the union: its events are in the others)."""
+        return self.annotate(kept_events=Count("entries"))
+
+
+class StagedQuerySet(models.QuerySet[Staged]):
+    """Rows that wait for the relay."""
+
+    def oldest_created_at(self) -> datetime | None:
+        """Return when the oldest waiting row was written; `None` when nothing waits."""
+        found: datetime | None = self.aggregate(oldest=Min("created_at"))["oldest"]
+        return found
+
+
+class EventLogQuerySet(models.QuerySet["EventLogEntry"]):
+    """Published events."""
+
+    def of_topic(self, name: str) -> "EventLogQuerySet":
+        """Keep the events that the topic carries; the union carries those of every `/data/` topic."""
+        if name == UNION_TOPIC:
+            return self.filter(topic__kind="data")
+        return self.filter(topic__name=name)
+
+    def newest_first(self) -> "EventLogQuerySet":
+        """Order for people, with what a list shows."""
+        return self.select_related("topic").order_by("-replay_id")
+
+    def correlated(self, correlation_id: str) -> "EventLogQuerySet":
+        """Keep the events that belong to one correlation, in the order in which they were published."""
+        return self.filter(correlation_id=correlation_id).select_related("topic").order_by("replay_id")
+
+
+class SubscriptionQuerySet(models.QuerySet["Subscription"]):
+    """Subscriptions."""
+
+    def with_lag(self) -> "SubscriptionQuerySet":
+        """Annotate `lag`: how many kept events of its topic each subscription has still to handle."""
+        return self.select_related("topic").annotate(
+            lag=Coalesce(Subquery(_entries_after_cursor(), output_field=IntegerField()), 0)
+        )
+
+    def due(self, now: datetime) -> "SubscriptionQuerySet":
+        """Keep those that may be tried now."""
+        return self.filter(Q(state="running") | Q(state="retrying", next_attempt_at__lte=now))
+
+
+def _entries_after_cursor() -> models.QuerySet[Any]:
+    # Through the relation's model, because the models module imports this one.
+    from django.apps import apps
+
+    entries = apps.get_model("events", "EventLogEntry")._default_manager
+    wanted = Q(topic=OuterRef("topic")) | Q(topic__kind="data", one_union=OuterRef("topic__kind"))
+    return (
+        entries.annotate(one_union=models.Value("union"))
+        .filter(wanted, replay_id__gt=OuterRef("cursor"))
+        .order_by()
+        .annotate(everything=models.Value(1))
+        .values("everything")
+        .annotate(number=Count("*"))
+        .values("number")
+    )

@@ -1,0 +1,85 @@
+"""The platform events and subscribers that the code declares."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from events.errors import InvalidDefinition, InvalidSubscriber, UnknownEvent
+
+if TYPE_CHECKING:
+    from events.definitions import EventType
+    from events.subscribers import Subscriber
+
+__all__ = [
+    "all_events",
+    "all_subscribers",
+    "get_event",
+    "get_subscriber",
+    "register_event",
+    "register_subscriber",
+    "register_temporarily",
+]
+
+T = TypeVar("T")
+
+_events: "dict[str, EventType]" = {}
+_subscribers: "dict[str, Subscriber]" = {}
+
+
+def register_event(event_type: "EventType") -> None:
+    """Add a platform event. Raises `InvalidDefinition` when another class has its API name."""
+    known = _events.get(event_type.api_name.lower())
+    if known is not None and known.declared_in != event_type.declared_in:
+        raise InvalidDefinition(
+            f"{event_type.declared_in} and {known.declared_in} are both called {event_type.api_name}."
+        )
+    _events[event_type.api_name.lower()] = event_type
+
+
+def get_event(api_name: str) -> "EventType":
+    """Return a platform event by its API name, in any case. Raises `UnknownEvent`."""
+    try:
+        return _events[api_name.lower()]
+    except KeyError:
+        raise UnknownEvent(f"There is no platform event named {api_name!r}.") from None
+
+
+def all_events() -> "list[EventType]":
+    """Return every platform event, by name."""
+    return sorted(_events.values(), key=lambda event_type: event_type.api_name)
+
+
+def register_subscriber(subscriber: "Subscriber") -> None:
+    """Add a subscriber. Raises `InvalidSubscriber` when another function has its name."""
+    known = _subscribers.get(subscriber.name)
+    if known is not None and known.declared_in != subscriber.declared_in:
+        raise InvalidSubscriber(
+            f"{subscriber.declared_in} and {known.declared_in} are both named {subscriber.name!r}. Give one a name=."
+        )
+    _subscribers[subscriber.name] = subscriber
+
+
+def get_subscriber(name: str) -> "Subscriber | None":
+    """Return a subscriber by its name; `None` when the code declares none of that name."""
+    return _subscribers.get(name)
+
+
+def all_subscribers() -> "list[Subscriber]":
+    """Return every subscriber, by name."""
+    return sorted(_subscribers.values(), key=lambda subscriber: subscriber.name)
+
+
+@contextmanager
+def register_temporarily() -> Iterator[None]:
+    """Forget at the end of the block what was declared in it (for tests)."""
+    events_before, subscribers_before = dict(_events), dict(_subscribers)
+    try:
+        yield
+    finally:
+        for registered, before in ((_events, events_before), (_subscribers, subscribers_before)):
+            _restore(registered, before)
+
+
+def _restore(registered: dict[str, T], before: dict[str, T]) -> None:
+    registered.clear()
+    registered.update(before)

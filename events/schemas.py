@@ -1,0 +1,33 @@
+"""Keeps every version of every schema that an event was written with."""
+
+from django.db import transaction
+
+from events.avro import AvroSchema
+from events.models import EventSchema
+
+__all__ = ["forget", "keep"]
+
+_kept: set[str] = set()
+
+
+def keep(schema: AvroSchema) -> str:
+    """See to it that the schema is stored, and return its id. Asks the database once per process and schema.
+
+    The writer of an event does this, not the relay: during a deployment the two may run different code.
+    """
+    schema_id = schema.schema_id
+    if schema_id in _kept:
+        return schema_id
+    with transaction.atomic():
+        EventSchema.objects.bulk_create(
+            [EventSchema(schema_id=schema_id, record_name=schema.record_name, document=schema.document)],
+            ignore_conflicts=True,
+        )
+        # Only after the commit: if this transaction is rolled back, so is the row.
+        transaction.on_commit(lambda: _kept.add(schema_id))
+    return schema_id
+
+
+def forget() -> None:
+    """Ask the database again (its tables were emptied)."""
+    _kept.clear()
