@@ -1,0 +1,155 @@
+"""What can go wrong between a callout and its signature.
+
+IsthmusError
+└── CredentialError
+    ├── CredentialRefused              somebody here must change something first; trying again does not help
+    │   ├── UnknownNamedCredential
+    │   ├── CredentialDisabled
+    │   ├── PrincipalAccessRefused     (also an access.errors.PermissionRefused)
+    │   ├── PrincipalNotConfigured
+    │   ├── InsecureOrigin
+    │   ├── OutsideOrigin
+    │   ├── UnknownProtocol
+    │   ├── SettingsRefused
+    │   └── SecretRefused
+    └── AuthenticationFailed           the other side did not let us in
+        ├── TokenEndpointFailed        500, 429, no answer: may work later
+        ├── TokenEndpointRefused       400, 401: the secrets or the settings are wrong
+        ├── TokenAnswerBroken          HTML, no access_token: this is no token endpoint
+        ├── TokenTypeUnsupported       the token is not a bearer token
+        └── TokenWaitTimedOut          another callout is still fetching the token: may work later
+
+No message ever carries a secret, a token, or text that the other side sent.
+"""
+
+from isthmus.access.errors import PermissionRefused
+from isthmus.errors import IsthmusError
+
+__all__ = [
+    "AuthenticationFailed",
+    "CredentialDisabled",
+    "CredentialError",
+    "CredentialRefused",
+    "InsecureOrigin",
+    "OutsideOrigin",
+    "PrincipalAccessRefused",
+    "PrincipalNotConfigured",
+    "SecretRefused",
+    "SettingsRefused",
+    "TokenAnswerBroken",
+    "TokenEndpointFailed",
+    "TokenEndpointRefused",
+    "TokenTypeUnsupported",
+    "TokenWaitTimedOut",
+    "UnknownNamedCredential",
+    "UnknownProtocol",
+]
+
+
+class CredentialError(IsthmusError):
+    """A callout could not be signed."""
+
+    code = "CREDENTIAL_ERROR"
+
+
+class CredentialRefused(CredentialError):
+    """The credential cannot be used as it is."""
+
+    code = "CREDENTIAL_REFUSED"
+    status = 400
+
+
+class UnknownNamedCredential(CredentialRefused):
+    """There is no named credential of this name. Names are matched with upper and lower case."""
+
+    code = "NAMED_CREDENTIAL_NOT_FOUND"
+    status = 404
+
+
+class CredentialDisabled(CredentialRefused):
+    """The named credential is switched off. Enable it under Credentials, Named credentials."""
+
+    code = "NAMED_CREDENTIAL_DISABLED"
+
+
+class PrincipalAccessRefused(CredentialRefused, PermissionRefused):
+    """None of the user's permission sets lets them use this principal."""
+
+    code = "INSUFFICIENT_ACCESS"
+    status = 403
+
+
+class PrincipalNotConfigured(CredentialRefused):
+    """The principal's secrets are incomplete. Enter them under Credentials, Principals."""
+
+    code = "PRINCIPAL_NOT_CONFIGURED"
+
+
+class InsecureOrigin(CredentialRefused):
+    """Secrets are sent over https only; plain http takes a credential that allows internal addresses."""
+
+    code = "INSECURE_ORIGIN"
+
+
+class OutsideOrigin(CredentialRefused):
+    """The address leaves the named credential's origin."""
+
+    code = "OUTSIDE_ORIGIN"
+
+
+class UnknownProtocol(CredentialRefused):
+    """There is no authentication protocol of this name."""
+
+    code = "UNKNOWN_PROTOCOL"
+
+
+class SettingsRefused(CredentialRefused):
+    """The settings do not fit the protocol."""
+
+    code = "PROTOCOL_SETTINGS_INVALID"
+
+
+class SecretRefused(CredentialRefused):
+    """The secret does not fit the protocol."""
+
+    code = "PRINCIPAL_SECRET_INVALID"
+
+
+class AuthenticationFailed(CredentialError):
+    """The other system did not let us in."""
+
+    code = "AUTHENTICATION_FAILED"
+    status = 502
+
+
+class TokenEndpointFailed(AuthenticationFailed):
+    """The token endpoint did not do its work. It may later."""
+
+    code = "TOKEN_ENDPOINT_FAILED"
+    retryable = True
+
+
+class TokenEndpointRefused(AuthenticationFailed):
+    """The token endpoint refused the principal. Check its secrets and the external credential's settings."""
+
+    code = "TOKEN_ENDPOINT_REFUSED"
+
+
+class TokenAnswerBroken(AuthenticationFailed):
+    """The token endpoint answered with something that holds no access token. Check the token URL."""
+
+    code = "TOKEN_ANSWER_BROKEN"
+
+
+class TokenTypeUnsupported(AuthenticationFailed):
+    """The token endpoint gave a token that is not a bearer token; no other type can be used."""
+
+    code = "TOKEN_TYPE_UNSUPPORTED"
+
+
+class TokenWaitTimedOut(AuthenticationFailed):
+    """Another callout is fetching the access token and did not finish in time."""
+
+    code = "TOKEN_WAIT_TIMED_OUT"
+    status = 503
+    retryable = True
