@@ -5,7 +5,7 @@ IsthmusError
     ├── CredentialRefused              somebody here must change something first; trying again does not help
     │   ├── UnknownNamedCredential
     │   ├── CredentialDisabled
-    │   ├── PrincipalAccessRefused     (also an access.errors.PermissionRefused)
+    │   ├── PrincipalAccessRefused
     │   ├── PrincipalNotConfigured
     │   ├── InsecureOrigin
     │   ├── OutsideOrigin
@@ -22,7 +22,6 @@ IsthmusError
 No message ever carries a secret, a token, or text that the other side sent.
 """
 
-from isthmus.access.errors import PermissionRefused
 from isthmus.errors import IsthmusError
 
 __all__ = [
@@ -72,7 +71,7 @@ class CredentialDisabled(CredentialRefused):
     code = "NAMED_CREDENTIAL_DISABLED"
 
 
-class PrincipalAccessRefused(CredentialRefused, PermissionRefused):
+class PrincipalAccessRefused(CredentialRefused):
     """None of the user's permission sets lets them use this principal."""
 
     code = "INSUFFICIENT_ACCESS"

@@ -187,7 +187,7 @@ class StoredToken(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, blank=True, related_name="+"
     )
-    access_token = EncryptedTextField(null=True)
+    access_token = EncryptedTextField(null=True)  # type: ignore[misc]  # the field's type has one form; reads say None
     token_type = models.CharField(max_length=40, blank=True)
     obtained_at = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
@@ -203,9 +203,7 @@ class StoredToken(models.Model):
     class Meta:
         ordering = ["principal"]
         constraints = [
-            models.UniqueConstraint(
-                fields=["principal"], condition=Q(user__isnull=True), name="stored_token_once"
-            ),
+            models.UniqueConstraint(fields=["principal"], condition=Q(user__isnull=True), name="stored_token_once"),
             models.UniqueConstraint(
                 fields=["principal", "user"], condition=Q(user__isnull=False), name="user_stored_token_once"
             ),

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 from django.db import models
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser
+    from django.contrib.auth.models import User
 
-    from credentials.models import NamedCredential, Principal, PrincipalSecret
+    from credentials.models import Principal
 
 __all__ = ["NamedCredentialQuerySet", "PrincipalQuerySet", "PrincipalSecretQuerySet"]
 
@@ -31,6 +31,6 @@ class PrincipalQuerySet(models.QuerySet["Principal"]):
 class PrincipalSecretQuerySet(models.QuerySet["PrincipalSecret"]):
     """Secrets of principals."""
 
-    def of(self, principal: "Principal", user: "AbstractBaseUser | None") -> "PrincipalSecretQuerySet":
+    def of(self, principal: "Principal", user: "User | None") -> "PrincipalSecretQuerySet":
         """Keep the secrets that `principal` itself holds (`user` is `None`) or that `user` holds at it."""
         return self.filter(principal=principal, user=user) if user else self.filter(principal=principal, user=None)

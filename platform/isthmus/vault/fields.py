@@ -43,7 +43,7 @@ class _SecretAttribute(DeferredAttribute):
             return None
         context = self.field.context_of(instance)
         if isinstance(kept, Sealed):
-            return Secret.from_sealed(kept.text, context=context)
+            return Secret(None, sealed=kept.text, context=context)
         return kept.placed_at(context)
 
     def __set__(self, instance: models.Model, value: object) -> None:
@@ -90,7 +90,7 @@ class EncryptedTextField(_TextField):
         return [checks.Error(text, hint=hint, obj=self, id="vault.E002")]
 
     def _check_not_indexed(self) -> list[checks.CheckMessage]:
-        if not (self.unique or self.db_index or self.has_default()):
+        if not (self.unique or getattr(self, "db_index", False) or self.has_default()):
             return []
         text = "An encrypted field takes no index, uniqueness or default: equal secrets have different sealed texts."
         return [checks.Error(text, hint="Remove the option.", obj=self, id="vault.E003")]

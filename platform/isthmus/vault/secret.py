@@ -34,20 +34,18 @@ class Secret:
     _sealed: str | None
     _context: str | None
 
-    def __init__(self, plaintext: str) -> None:
-        """Hold `plaintext`. Raises `SecretRefused` for the mask, which only a form that was sent back can hold."""
+    def __init__(self, plaintext: str | None, *, sealed: str | None = None, context: str | None = None) -> None:
+        """Hold `plaintext`; or, without one, `sealed`, which lies at `context` and is opened when it is needed.
+
+        Raises `SecretRefused` for the mask, which only a form that was sent back can hold.
+        """
         if plaintext == MASK:
             raise SecretRefused("The mask that stands for a secret was given as the secret. Leave it out instead.")
+        if (plaintext is None) == (sealed is None):
+            raise TypeError("A secret is made from its text or from a sealed text.")
         self._plaintext = plaintext
-        self._sealed = None
-        self._context = None
-
-    @classmethod
-    def from_sealed(cls, sealed: str, *, context: str) -> "Secret":
-        """Return a secret that is opened when it is first needed, not before."""
-        made = cls.__new__(cls)
-        made._plaintext, made._sealed, made._context = None, sealed, context
-        return made
+        self._sealed = sealed
+        self._context = context
 
     @sensitive_variables()
     def reveal(self) -> str:
@@ -70,9 +68,7 @@ class Secret:
         """Return the same secret, to be sealed for `context`."""
         if self._context == context:
             return self
-        moved = Secret(self.reveal())
-        moved._context = context
-        return moved
+        return Secret(self.reveal(), context=context)
 
     def as_sealed(self) -> Sealed:
         """Return what its column holds. Raises `SecretRefused` when it is at no row's place."""

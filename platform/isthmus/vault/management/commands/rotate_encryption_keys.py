@@ -41,7 +41,9 @@ class Command(BaseCommand):
             self._tell(found, resealed)
         self.stdout.write(f"Keys in use: {', '.join(sorted(in_use)) or 'none'}. Primary key: {ring.primary_id}.")
         if broken:
-            raise CommandError(f"{broken} secrets do not open. Put back the key they were sealed with, or enter them again.")
+            raise CommandError(
+                f"{broken} secrets do not open. Put back the key they were sealed with, or enter them again."
+            )
 
     def _tell(self, found: actions.ColumnReport, resealed: int) -> None:
         by_key = ", ".join(f"{count} under {key_id}" for key_id, count in sorted(found.keys.items())) or "none"
