@@ -22,6 +22,7 @@ IsthmusError
 No message ever carries a secret, a token, or text that the other side sent.
 """
 
+from isthmus.access.errors import PermissionRefused
 from isthmus.errors import IsthmusError
 
 __all__ = [
@@ -71,7 +72,7 @@ class CredentialDisabled(CredentialRefused):
     code = "NAMED_CREDENTIAL_DISABLED"
 
 
-class PrincipalAccessRefused(CredentialRefused):
+class PrincipalAccessRefused(CredentialRefused, PermissionRefused):
     """None of the user's permission sets lets them use this principal."""
 
     code = "INSUFFICIENT_ACCESS"

@@ -7,7 +7,11 @@ from django.db import models
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-    from credentials.models import Principal
+    from credentials.models import (
+        NamedCredential,  # noqa: F401 - ruff does not see it in the base class's brackets
+        Principal,
+        PrincipalSecret,  # noqa: F401 - ruff does not see it in the base class's brackets
+    )
 
 __all__ = ["NamedCredentialQuerySet", "PrincipalQuerySet", "PrincipalSecretQuerySet"]
 
