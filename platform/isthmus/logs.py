@@ -64,5 +64,8 @@ def configuration(*, as_json: bool, level: str) -> dict[str, Any]:
             "django.server": {"level": level, "propagate": True, "handlers": []},
             "django-q": {"level": "WARNING", "propagate": True, "handlers": []},
             "urllib3": {"level": "WARNING"},
+            # At DEBUG these write tokens and secrets.
+            "oauth2_provider": {"level": "INFO"},
+            "oauthlib": {"level": "INFO"},
         },
     }

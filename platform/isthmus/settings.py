@@ -170,6 +170,15 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+# The first one makes new hashes; the last one is for the secrets of API clients, which are never chosen by people.
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2SHA1PasswordHasher",
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.BCryptSHA256PasswordHasher",
+    "django.contrib.auth.hashers.ScryptPasswordHasher",
+    "isthmus.access.hashers.MachineSecretHasher",
+]
 LOGIN_URL = "console:login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "console:login"
@@ -218,11 +227,45 @@ Q_CLUSTER: dict[str, Any] = {
 # --- outbound and inbound protocols ---------------------------------------------------------------------------------
 ISTHMUS_EVENT_LOG_URL = env.str("ISTHMUS_EVENT_LOG_URL", "")
 OAUTH2_PROVIDER_APPLICATION_MODEL = "access.ApiClient"
+OAUTH2_PROVIDER = {
+    # Grants that this server does not know are refused by not being there.
+    "OAUTH2_SERVER_CLASS": "oauthlib.oauth2.BackendApplicationServer",
+    "OAUTH2_VALIDATOR_CLASS": "isthmus.access.oauth.TokenRequestValidator",
+    "ACCESS_TOKEN_GENERATOR": "isthmus.access.tokens.generate_access_token",
+    "ACCESS_TOKEN_EXPIRE_SECONDS": env.int("ISTHMUS_ACCESS_TOKEN_SECONDS", 7200),
+    "CLIENT_SECRET_HASHER": "machine_sha256",
+    "SCOPES": {"api": "Use the API as the user"},
+    "DEFAULT_SCOPES": ["api"],
+    "OAUTH2_GRANT_TYPES_SUPPORTED": ["client_credentials"],
+    "OAUTH2_RESPONSE_TYPES_SUPPORTED": [],
+    "ALLOWED_REDIRECT_URI_SCHEMES": ["https"],
+    "ALLOW_URI_WILDCARDS": False,
+    "PKCE_REQUIRED": True,
+    "ROTATE_REFRESH_TOKEN": True,
+    "REFRESH_TOKEN_REUSE_PROTECTION": True,
+    # https://www.rfc-editor.org/rfc/rfc9700, every rule of it
+    **{
+        f"COMPLIANT_BCP_RFC9700_{rule}": True
+        for rule in (
+            "ACCESS_TOKEN_TRANSPORT",
+            "AUTHZ_RESPONSE_ISS",
+            "IMPLICIT_GRANT",
+            "PASSWORD_GRANT",
+            "PKCE_METHOD",
+            "PKCE_REQUIRED",
+            "REDIRECT_URI_MATCHING",
+            "REDIRECT_URI_SCHEME",
+            "REFRESH_TOKEN",
+            "TOKEN_STORAGE",
+        )
+    },
+}
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["isthmus.access.api.AccessTokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_RENDERER_CLASSES": ["isthmus.access.api.ApiRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "EXCEPTION_HANDLER": "isthmus.access.api.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 

@@ -1,7 +1,171 @@
-"""How callers of the API say who they are."""
+"""How callers of the API say who they are, and how every refusal and failure is answered.
 
+The one place that turns an error into an answer of the REST API: a list of
+`{"message": …, "errorCode": …, "fields": […]}`, which is what Salesforce's clients read.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.db.models import Q
+from django.http import Http404, UnreadablePostError
+from oauth2_provider.models import AccessToken
+from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+from isthmus import clock, correlation
+from isthmus.access.conf import AccessOptions
+from isthmus.access.models import ApiClient
+from isthmus.access.tokens import checksum
+from isthmus.errors import IsthmusError
+from isthmus.logs import get_logger
+
+__all__ = ["AccessTokenAuthentication", "ApiRenderer", "error_answer", "exception_handler"]
+
+log = get_logger(__name__)
+
+_SCHEMES = {"bearer", "oauth"}
+
+
+class ApiRenderer(JSONRenderer):
+    """JSON that names its character set, as clients that compare content types expect it."""
+
+    charset = "UTF-8"
+
+
+class SessionInvalid(exceptions.AuthenticationFailed):
+    """The token is missing, unknown, expired, or its user may not log in; callers are not told which."""
+
+    default_detail = "Session expired or invalid"
+    default_code = "INVALID_SESSION_ID"
 
 
 class AccessTokenAuthentication(BaseAuthentication):
-    """Reads the access token of a request."""
+    """Reads the access token of a request: `Authorization: Bearer <token>` or, as older clients write it, `OAuth`."""
+
+    def authenticate(self, request: Request) -> tuple[AbstractBaseUser, AccessToken] | None:
+        """Return the user and the token, or `None` without any `Authorization`. Raises `SessionInvalid`."""
+        header = request.headers.get("Authorization", "")
+        if not header:
+            return None
+        scheme, _, text = header.partition(" ")
+        if scheme.lower() not in _SCHEMES or not text.strip():
+            raise SessionInvalid
+        found = AccessToken.objects.select_related("user", "application").filter(token_checksum=checksum(text.strip()))
+        token = found.first()
+        if token is None or token.expires <= clock.now() or token.user is None or not token.user.is_active:
+            raise SessionInvalid
+        if not token.allows_audience(settings.BASE_URL + request.path):
+            raise SessionInvalid
+        _note_use(token.application)
+        return token.user, token
+
+    def authenticate_header(self, request: Request) -> str:
+        """Return the challenge of a 401 (without one REST framework would answer 403)."""
+        return 'Bearer realm="Isthmus"'
+
+
+def _note_use(client: ApiClient | None) -> None:
+    """Keep when the client was last seen; at most one write in a while, so that reading stays reading."""
+    if client is None:
+        return
+    moment = clock.now()
+    before = moment - timedelta(seconds=AccessOptions().last_used_precision_seconds)
+    if client.last_used_at is None or client.last_used_at <= before:
+        stale = Q(last_used_at=None) | Q(last_used_at__lte=before)
+        ApiClient.objects.filter(stale, pk=client.pk).update(last_used_at=moment)
+
+
+def error_answer(
+    status: int, code: str, message: str, *, fields: Sequence[str] = (), headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return the answer for one refusal or failure."""
+    body: dict[str, object] = {"message": message, "errorCode": code}
+    if fields:
+        body["fields"] = list(fields)
+    return Response([body], status=status, headers=dict(headers or {}))
+
+
+def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
+    """Answer an error that ended a request (REST framework's `EXCEPTION_HANDLER`). Nothing goes on to an HTML page."""
+    set_rollback()
+    if isinstance(error, IsthmusError):
+        if error.status >= 500:
+            log.error("api.failed", error_code=error.code, exc_info=error)
+        return Response([error.as_body()], status=error.status)
+    if isinstance(error, exceptions.APIException):
+        return _framework_answer(error, context)
+    if isinstance(error, Http404):
+        return _framework_answer(exceptions.NotFound(), context)
+    if isinstance(error, PermissionDenied):
+        return _framework_answer(exceptions.PermissionDenied(), context)
+    if isinstance(error, RequestDataTooBig):
+        return error_answer(413, "EXCEEDED_MAX_SIZE_REQUEST", "The request body is larger than this server takes.")
+    if isinstance(error, UnreadablePostError):
+        return error_answer(400, "CLIENT_NOT_ACCESSIBLE", "The request body could not be read to its end.")
+    log.error("api.failed", error_code="UNKNOWN_EXCEPTION", exc_info=error)
+    told = f"An unexpected error occurred. Give this id to support: {correlation.current_or_new()}"
+    return error_answer(500, "UNKNOWN_EXCEPTION", told)
+
+
+_CODES: Mapping[type[exceptions.APIException], str] = {
+    exceptions.ParseError: "JSON_PARSER_ERROR",
+    exceptions.PermissionDenied: "INSUFFICIENT_ACCESS",
+    exceptions.NotFound: "NOT_FOUND",
+    exceptions.MethodNotAllowed: "METHOD_NOT_ALLOWED",
+    exceptions.NotAcceptable: "NOT_ACCEPTABLE",
+    exceptions.UnsupportedMediaType: "UNSUPPORTED_MEDIA_TYPE",
+    exceptions.Throttled: "REQUEST_LIMIT_EXCEEDED",
+}
+
+
+def _framework_answer(error: exceptions.APIException, context: Mapping[str, Any]) -> Response:
+    """Answer one of REST framework's own errors in Salesforce's words."""
+    if isinstance(error, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
+        challenge = {"WWW-Authenticate": getattr(error, "auth_header", "Bearer")}
+        return error_answer(401, "INVALID_SESSION_ID", "Session expired or invalid", headers=challenge)
+    if isinstance(error, exceptions.ValidationError):
+        found = list(_flattened(error.detail))
+        message = "; ".join(f"{path}: {text}" if path else text for path, text in found)
+        fields = list(dict.fromkeys(path for path, _ in found if path))
+        return error_answer(400, "FIELD_INTEGRITY_EXCEPTION", message, fields=fields)
+    if isinstance(error, exceptions.MethodNotAllowed):
+        return _method_not_allowed(context)
+    if isinstance(error, exceptions.NotFound):
+        return error_answer(404, "NOT_FOUND", "The requested resource does not exist")
+    if isinstance(error, exceptions.Throttled):
+        # 403 is what Salesforce says here; clients that back off look at the code.
+        wait: float | None = getattr(error, "wait", None)
+        headers = {"Retry-After": str(math.ceil(wait))} if wait else {}
+        return error_answer(403, "REQUEST_LIMIT_EXCEEDED", str(error.detail), headers=headers)
+    code = next((code for kind, code in _CODES.items() if isinstance(error, kind)), "UNKNOWN_EXCEPTION")
+    return error_answer(error.status_code, code, str(error.detail))
+
+
+def _method_not_allowed(context: Mapping[str, Any]) -> Response:
+    view, request = context["view"], context["request"]
+    allowed = [method for method in view.allowed_methods if method != "OPTIONS"]
+    message = f"HTTP Method '{request.method}' not allowed. Allowed are {','.join(allowed)}"
+    return error_answer(405, "METHOD_NOT_ALLOWED", message, headers={"Allow": ", ".join(allowed)})
+
+
+def _flattened(detail: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the path and the text of each refusal inside REST framework's nested form."""
+    if isinstance(detail, Mapping):
+        for name, below in detail.items():
+            yield from _flattened(below, f"{path}.{name}" if path else "" if name == "non_field_errors" else str(name))
+    elif isinstance(detail, Sequence) and not isinstance(detail, str):
+        for position, below in enumerate(detail):
+            nested = isinstance(below, Mapping)
+            yield from _flattened(below, f"{path}[{position}]" if nested else path)
+    else:
+        yield path, str(detail)

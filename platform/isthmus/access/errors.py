@@ -2,6 +2,7 @@
 
 AccessError
 ├── PermissionRefused      the caller's permission sets do not cover it
+├── RunAsUserRefused       this user cannot be one that a program acts as
 ├── SystemUserTaken        somebody gave the automated process's user a password
 └── GrantRefused           the grant itself makes no sense
     ├── UnknownGrantKind
@@ -15,6 +16,7 @@ __all__ = [
     "AccessError",
     "GrantRefused",
     "PermissionRefused",
+    "RunAsUserRefused",
     "SystemUserTaken",
     "UnknownGrantAction",
     "UnknownGrantKind",
@@ -31,6 +33,13 @@ class PermissionRefused(AccessError):
 
     code = "INSUFFICIENT_ACCESS"
     status = 403
+
+
+class RunAsUserRefused(AccessError):
+    """This user cannot be one that a program acts as."""
+
+    code = "INACTIVE_OWNER_OR_USER"
+    status = 400
 
 
 class SystemUserTaken(AccessError):

@@ -1,5 +1,10 @@
-"""The app's addresses."""
+"""The app's addresses, below `/services/oauth2/`."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, re_path
 
-urlpatterns: list[URLPattern] = []
+from isthmus.access.views import TokenView
+
+app_name = "access"
+urlpatterns: list[URLPattern] = [
+    re_path(r"^token/?$", TokenView.as_view(), name="token"),
+]
