@@ -17,10 +17,12 @@ from unfold.decorators import action
 
 from isthmus.access.actions import (
     change_run_as_user,
+    check_run_as_user,
     create_api_client,
     replace_client_secret,
     revoke_client_tokens,
 )
+from isthmus.access.errors import RunAsUserRefused
 from isthmus.access.models import ApiClient
 
 # Tokens and codes are no business of a screen, and the toolkit's own form for clients would show their secrets.
@@ -53,8 +55,11 @@ class ApiClientForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscript
         chosen = [user for user in (cleaned.get("user"), self.instance.user) if user is not None]
         if any(user.is_superuser for user in chosen) and not getattr(self.acting_user, "is_superuser", False):
             raise forms.ValidationError("Only a superuser may set up a client that runs as a superuser.")
-        if (user := cleaned.get("user")) and not user.is_active:
-            self.add_error("user", "This user is not active.")
+        if user := cleaned.get("user"):
+            try:
+                check_run_as_user(user)
+            except RunAsUserRefused as error:
+                self.add_error("user", error.message)
         return cleaned
 
 

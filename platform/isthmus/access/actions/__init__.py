@@ -2,6 +2,7 @@
 
 from isthmus.access.actions.api_clients import (
     change_run_as_user,
+    check_run_as_user,
     create_api_client,
     issue_access_token,
     replace_client_secret,
@@ -12,6 +13,7 @@ from isthmus.access.actions.permission_sets import assign, ensure_permission_set
 __all__ = [
     "assign",
     "change_run_as_user",
+    "check_run_as_user",
     "create_api_client",
     "ensure_permission_set",
     "grant",

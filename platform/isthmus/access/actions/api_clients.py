@@ -8,10 +8,12 @@ from isthmus import ids
 from isthmus.access import tokens
 from isthmus.access.errors import RunAsUserRefused
 from isthmus.access.models import ApiClient
+from isthmus.access.policy import SYSTEM_USERNAME
 from isthmus.logs import get_logger
 
 __all__ = [
     "change_run_as_user",
+    "check_run_as_user",
     "create_api_client",
     "issue_access_token",
     "replace_client_secret",
@@ -21,13 +23,21 @@ __all__ = [
 log = get_logger(__name__)
 
 
+def check_run_as_user(user: User) -> None:
+    """Raise `RunAsUserRefused`, saying why, when no program may act as `user`."""
+    if not user.is_active:
+        raise RunAsUserRefused(f"{user.get_username()} is not active. Activate the user or name another one.")
+    if user.get_username() == SYSTEM_USERNAME:
+        raise RunAsUserRefused(f"{SYSTEM_USERNAME} is the platform itself and may do everything. Name another user.")
+
+
 def create_api_client(name: str, user: User) -> tuple[ApiClient, str]:
     """Make a client that may ask for tokens by client credentials and acts as `user`.
 
     Return it with its secret, which nobody can read again: only a salted hash is stored. Names need not be unique.
     Raises `RunAsUserRefused`.
     """
-    _require_active(user)
+    check_run_as_user(user)
     secret = ids.new_token(32)
     client = ApiClient.objects.create(
         name=name,
@@ -46,7 +56,7 @@ def change_run_as_user(client: ApiClient, user: User) -> None:
 
     Raises `RunAsUserRefused`.
     """
-    _require_active(user)
+    check_run_as_user(user)
     with transaction.atomic():
         client.user = user
         client.save(update_fields=["user", "updated"])
@@ -73,12 +83,7 @@ def revoke_client_tokens(client: ApiClient) -> int:
 
 def issue_access_token(user: User) -> str:
     """Return a new access token with which a caller acts as `user`. Raises `RunAsUserRefused`."""
-    _require_active(user)
+    check_run_as_user(user)
     text, _ = tokens.issue(user)
     log.info("access_token.issued", user=user.get_username())
     return text
-
-
-def _require_active(user: User) -> None:
-    if not user.is_active:
-        raise RunAsUserRefused(f"{user.get_username()} is not active. Activate the user or name another one.")
