@@ -1,1 +1,5 @@
 """Answers that come back later: addresses, inbox, handlers."""
+
+from callouts.callbacks.handlers import Callback, CallbackHandler
+
+__all__ = ["Callback", "CallbackHandler"]
