@@ -106,6 +106,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
+    "isthmus.console.content_security.AdminContentSecurityMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
 
@@ -184,7 +185,7 @@ LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "console:login"
 
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = IS_PRODUCTION
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = 31_536_000 if IS_PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = IS_PRODUCTION
 SECURE_PROXY_SSL_HEADER = (
@@ -195,6 +196,8 @@ X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'self'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
         "img-src": ["'self'", "data:"],
         "object-src": ["'none'"],
         "base-uri": ["'none'"],
@@ -285,6 +288,35 @@ STORAGES = {
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
+
+_SHELL = "isthmus.console.admin_shell"
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "Isthmus",
+    "SITE_HEADER": "Isthmus",
+    "SITE_SUBHEADER": "Set-up",
+    "SITE_URL": "/",
+    "SITE_ICON": f"{_SHELL}.brand_icon",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": f"{_SHELL}.favicon"}],
+    "STYLES": [f"{_SHELL}.console_style"],
+    "ACCOUNT": {"navigation": f"{_SHELL}.account_links"},
+    "SIDEBAR": {"show_search": True, "navigation": f"{_SHELL}.sidebar"},
+    "BORDER_RADIUS": "8px",
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97.5% .013 205)",
+            "100": "oklch(94.5% .028 205)",
+            "200": "oklch(89.5% .055 205)",
+            "300": "oklch(84% .085 205)",
+            "400": "oklch(79% .105 205)",
+            "500": "oklch(70% .11 208)",
+            "600": "oklch(49.5% .088 212)",
+            "700": "oklch(42.5% .076 212)",
+            "800": "oklch(36.5% .064 212)",
+            "900": "oklch(31% .053 212)",
+            "950": "oklch(23% .04 212)",
+        },
+    },
+}
 
 # --- logs -----------------------------------------------------------------------------------------------------------
 LOGGING_CONFIG = "logging.config.dictConfig"

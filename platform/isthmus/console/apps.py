@@ -2,8 +2,19 @@
 
 from django.apps import AppConfig
 
+from isthmus import health
+
 
 class ConsoleConfig(AppConfig):
     name = "isthmus.console"
     label = "console"
     verbose_name = "Console"
+
+    def ready(self) -> None:
+        from isthmus.access.registry import GrantKind, register_grant_kind
+        from isthmus.console import access, probes
+        from isthmus.console.registry import Page, register_page
+
+        register_grant_kind(GrantKind(access.KIND, "Console", ("view", "operate"), lambda: [access.ANYWHERE]))
+        register_page(Page("Home", "console:home", "home", 0))
+        health.register(health.Probe(name="database", label="Database", ask=probes.ask_database))

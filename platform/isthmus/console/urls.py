@@ -1,5 +1,17 @@
 """The app's addresses."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from isthmus.console import health_views, views
+
+app_name = "console"
+urlpatterns: list[URLPattern] = [
+    path("", views.home, name="home"),
+    path("sign-in/", views.SignIn.as_view(), name="login"),
+    path("sign-out/", views.SignOut.as_view(), name="logout"),
+    path("search/", views.search, name="search"),
+    path("timeline/<path:reference>", views.time_line, name="time-line"),
+    path("healthz", health_views.healthz, name="healthz"),
+    path("readyz", health_views.readyz, name="readyz"),
+    path("metrics", health_views.metrics, name="metrics"),
+]

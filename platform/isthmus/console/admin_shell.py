@@ -1,0 +1,97 @@
+"""The look of the set-up pages: what `UNFOLD` in the settings points to."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse
+
+__all__ = ["account_links", "brand_icon", "console_style", "favicon", "sidebar"]
+
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "Access": ("access", "auth", "oauth2_provider"),
+    "Credentials": ("credentials",),
+    "External services": ("external_services", "callouts"),
+    "Events": ("events",),
+    "Records": ("crm", "objects"),
+    "Background operations": ("jobs",),
+}
+"""Sidebar group → labels of the apps in it. Another app with an admin gets a group of its own name."""
+HIDDEN_APPS = frozenset({"django_q"})
+"""The job broker's own tables: the Job rows are the truth, and they have a page."""
+ICONS: Mapping[str, str] = {
+    "account": "domain",
+    "apiclient": "terminal",
+    "callbackreceipt": "call_received",
+    "case": "support_agent",
+    "changerow": "difference",
+    "contact": "contacts",
+    "eventdefinition": "bolt",
+    "eventlogentry": "receipt_long",
+    "eventschema": "schema",
+    "externalcredential": "key",
+    "externalservice": "api",
+    "externalserviceversion": "history",
+    "grant": "rule",
+    "group": "group",
+    "integrationlogentry": "swap_horiz",
+    "invocation": "sync_alt",
+    "job": "manufacturing",
+    "lead": "person_add",
+    "namedcredential": "link",
+    "operation": "function",
+    "opportunity": "trending_up",
+    "order": "shopping_cart",
+    "outboxevent": "outbox",
+    "permissionset": "shield_person",
+    "permissionsetassignment": "assignment_ind",
+    "principal": "badge",
+    "schedule": "event_repeat",
+    "subscription": "notifications_active",
+    "topic": "tag",
+    "user": "person",
+}
+"""Model name → name of an icon of Material Symbols, the set that the theme brings."""
+
+
+def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
+    """Return the groups of the sidebar with the models that this user may see."""
+    console = {"title": "Back to the console", "icon": "arrow_back", "link": reverse("console:home"), "active": False}
+    groups: dict[str, list[dict[str, Any]]] = {title: [] for title in GROUPS}
+    for app in admin.site.get_app_list(request):
+        if app["app_label"] in HIDDEN_APPS:
+            continue
+        title = next((title for title, labels in GROUPS.items() if app["app_label"] in labels), str(app["name"]))
+        groups.setdefault(title, []).extend(_link(model) for model in app["models"] if model["admin_url"])
+    shown = [{"title": title, "items": items} for title, items in groups.items() if items]
+    return [{"title": "", "items": [console]}, *shown]
+
+
+def _link(model: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "title": str(model["name"]),
+        "icon": ICONS.get(str(model["object_name"]).lower(), "table_rows"),
+        "link": model["admin_url"],
+    }
+
+
+def account_links(_request: HttpRequest) -> list[dict[str, str]]:
+    """Return what the user menu offers beside the theme's own entries."""
+    return [{"title": "Console", "link": reverse("console:home")}]
+
+
+def brand_icon(_request: HttpRequest) -> str:
+    """Return the address of the mark beside the title."""
+    return static("console/mark.svg")
+
+
+def favicon(_request: HttpRequest) -> str:
+    """Return the address of the icon in the browser's tab."""
+    return static("console/mark.svg")
+
+
+def console_style(_request: HttpRequest) -> str:
+    """Return the address of our few rules on top of the theme."""
+    return static("console/admin.css")

@@ -1,0 +1,62 @@
+"""Filters of tables: a form in the address, so that a filtered table can be linked to and kept."""
+
+from datetime import timedelta
+from typing import Any, ClassVar, TypeVar
+
+from django import forms
+from django.db.models import Model, QuerySet
+
+from isthmus import clock
+
+__all__ = ["ANY_TIME", "FilterForm"]
+
+M = TypeVar("M", bound=Model)
+ANY_TIME = ""
+_SPANS = {
+    "15m": ("Last 15 minutes", timedelta(minutes=15)),
+    "1h": ("Last hour", timedelta(hours=1)),
+    "24h": ("Last 24 hours", timedelta(hours=24)),
+    "7d": ("Last 7 days", timedelta(days=7)),
+}
+
+
+class FilterForm(forms.Form):
+    """Base of a table's filters: text and time here, the table's own in the subclass."""
+
+    moment: ClassVar[str] = "created_at"
+    """The field that the time filter looks at."""
+
+    q = forms.CharField(
+        label="Search", required=False, max_length=200, widget=forms.TextInput(attrs={"type": "search"})
+    )
+    since = forms.ChoiceField(
+        label="Time",
+        required=False,
+        choices=[(ANY_TIME, "Any time"), *((key, label) for key, (label, _) in _SPANS.items())],
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, auto_id="filter-%s", **kwargs)
+        # The search box leads, whatever a subclass declares before it; time closes the row.
+        self.order_fields(["q", *(name for name in self.fields if name not in {"q", "since"}), "since"])
+
+    def given(self, name: str) -> str:
+        """Return what was chosen for one filter; "" when nothing or nothing valid was."""
+        return str(self.cleaned_data.get(name) or "") if self.is_bound and self.is_valid() is not None else ""
+
+    @property
+    def is_narrowing(self) -> bool:
+        """Whether any filter is set."""
+        return any(self.given(name) for name in self.fields)
+
+    def narrow(self, rows: QuerySet[M]) -> QuerySet[M]:
+        """Return the rows that every valid filter lets through. Invalid ones are shown with their error, not applied."""
+        if span := _SPANS.get(self.given("since")):
+            rows = rows.filter(**{f"{self.moment}__gte": clock.now() - span[1]})
+        if text := self.given("q").strip():
+            rows = self.matching(rows, text)
+        return rows
+
+    def matching(self, rows: QuerySet[M], text: str) -> QuerySet[M]:
+        """Return the rows that the search text means."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what its search looks at.")

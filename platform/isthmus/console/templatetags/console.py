@@ -1,0 +1,127 @@
+"""Tags and filters of the console's templates."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from django import template
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from isthmus import clock, correlation
+from isthmus.console import access, json_text, registry
+from isthmus.console.conf import options
+from isthmus.console.tones import Status
+
+register = template.Library()
+
+_STEPS = [(timedelta(minutes=1), 1, "s"), (timedelta(hours=1), 60, "min"), (timedelta(days=1), 3600, "h")]
+
+
+@register.simple_tag
+def icon(name: str, css_class: str = "") -> SafeString:
+    """Return one icon of the sprite; it says nothing to a screen reader, the words beside it do."""
+    return format_html(
+        '<svg class="icon {}" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
+        css_class,
+        static("console/icons.svg"),
+        name,
+    )
+
+
+@register.simple_tag
+def chip(status: Status) -> SafeString:
+    """Return a state as an icon and a word in its colour."""
+    return format_html('<span class="chip tone-{}">{}{}</span>', status.tone, icon(status.symbol), status.label)
+
+
+@register.simple_tag
+def moment(at: datetime | None, otherwise: str = "—") -> SafeString:
+    """Return a time as people say it, with the exact one in `datetime` and `title`."""
+    if at is None:
+        return format_html("{}", otherwise)
+    exact = at.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + " UTC"
+    return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), exact, spoken(clock.now() - at))
+
+
+@register.simple_tag
+def exact_moment(at: datetime) -> SafeString:
+    """Return a time to the millisecond, for rows that are read against each other."""
+    date, time = at.strftime("%Y-%m-%d"), at.strftime("%H:%M:%S.%f")[:-3]
+    return format_html('<time datetime="{}" title="{} {} UTC">{}</time>', at.isoformat(), date, time, time)
+
+
+def spoken(age: timedelta) -> str:
+    """Return an age in words: "12 s ago", "in 5 min"."""
+    size = abs(age)
+    if size < timedelta(seconds=1):
+        return "just now"
+    for limit, seconds, unit in _STEPS:
+        if size < limit:
+            words = f"{int(size.total_seconds() // seconds)} {unit}"
+            break
+    else:
+        words = f"{size.days} d"
+    return f"{words} ago" if age > timedelta(0) else f"in {words}"
+
+
+@register.filter
+def duration(milliseconds: float | None) -> str:
+    """Return a duration given in milliseconds: "340 ms", "1.2 s", "3 min 20 s"."""
+    if milliseconds is None:
+        return "—"
+    if milliseconds < 1000:
+        return f"{milliseconds:.0f} ms"
+    seconds = milliseconds / 1000
+    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+
+
+@register.filter
+def json_body(value: Any) -> SafeString:
+    """Return a body indented and coloured when it is JSON, and escaped in any case."""
+    return json_text.highlighted(value)
+
+
+@register.filter
+def header_lines(headers: Mapping[str, object] | None) -> list[tuple[str, str]]:
+    """Return headers as pairs in the order of their names."""
+    return sorted((str(name), str(value)) for name, value in (headers or {}).items())
+
+
+@register.filter
+def may_operate(request: HttpRequest) -> bool:
+    """Return whether the user of the request may act in the console."""
+    return access.may(request.user, "operate")
+
+
+@register.simple_tag(takes_context=True)
+def navigation(context: Mapping[str, Any]) -> list[dict[str, object]]:
+    """Return the pages this user may see, and which of them is shown."""
+    request: HttpRequest = context["request"]
+    found = []
+    for page in registry.pages():
+        if access.may(request.user, "operate" if page.permission_action == "operate" else "view"):
+            url = reverse(page.url_name)
+            is_current = request.path == url or (url != "/" and request.path.startswith(url))
+            found.append({"label": page.label, "icon": page.icon, "url": url, "is_current": is_current})
+    return found
+
+
+@register.simple_tag(takes_context=True)
+def live_attributes(context: Mapping[str, Any]) -> SafeString:
+    """Return what makes the element `id="live"` read itself again from the page's own address."""
+    request: HttpRequest = context["request"]
+    return format_html(
+        'hx-get="{}" hx-trigger="every {}s" hx-select="#live" hx-swap="outerHTML" data-live',
+        request.get_full_path(),
+        options.refresh_seconds,
+    )
+
+
+@register.simple_tag
+def correlation_id() -> str:
+    """Return the id that the logs of this very request carry."""
+    return correlation.current()
