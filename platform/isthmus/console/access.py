@@ -4,8 +4,6 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, Literal, ParamSpec
 
-from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
@@ -15,18 +13,19 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from isthmus.access import policy
 from isthmus.access.errors import PermissionRefused
+from isthmus.access.registry import ALL_TARGETS
 
 __all__ = ["ANYWHERE", "KIND", "Action", "may", "requires"]
 
 KIND = "console"
-ANYWHERE = "*"
+ANYWHERE = ALL_TARGETS
 Action = Literal["view", "operate"]
 Given = ParamSpec("Given")
 View = Callable[Concatenate[HttpRequest, Given], HttpResponseBase]
 
 
-def may(user: AbstractBaseUser | AnonymousUser, action: Action) -> bool:
-    """Return whether `user` may look at the console (`view`) or act in it (`operate`)."""
+def may(user: policy.AnyUser, action: Action) -> bool:
+    """Return whether `user` may look at the console (`view`) or act in it (`operate`, which includes looking)."""
     return policy.is_granted(user, KIND, action, ANYWHERE)
 
 
@@ -39,9 +38,7 @@ def requires(action: Action) -> Callable[[View[Given]], View[Given]]:
             if not request.user.is_authenticated:
                 return _to_sign_in(request)
             try:
-                # Whoever acts must also be allowed to look: the answer shows what was acted on.
-                for needed in dict.fromkeys(("view", action)):
-                    policy.require(request.user, KIND, needed, ANYWHERE)
+                policy.require(request.user, KIND, action, ANYWHERE)
             except PermissionRefused as refused:
                 raise PermissionDenied(refused.message) from refused
             return view(request, *args, **kwargs)

@@ -1,6 +1,6 @@
 """The look of the set-up pages: what `UNFOLD` in the settings points to."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.contrib import admin
@@ -8,10 +8,10 @@ from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse
 
-__all__ = ["account_links", "brand_icon", "console_style", "favicon", "sidebar"]
+__all__ = ["account_links", "brand_icon", "console_style", "favicon", "index", "sidebar"]
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "Access": ("access", "auth", "oauth2_provider"),
+    "Access": ("access", "auth"),
     "Credentials": ("credentials",),
     "External services": ("external_services", "callouts"),
     "Events": ("events",),
@@ -19,8 +19,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Background operations": ("jobs",),
 }
 """Sidebar group → labels of the apps in it. Another app with an admin gets a group of its own name."""
-HIDDEN_APPS = frozenset({"django_q"})
-"""The job broker's own tables: the Job rows are the truth, and they have a page."""
+HIDDEN_APPS = frozenset({"django_q", "oauth2_provider"})
+"""Tables of libraries that nobody sets up: the job broker's queue (the Job rows are the truth) and issued tokens."""
 ICONS: Mapping[str, str] = {
     "account": "domain",
     "apiclient": "terminal",
@@ -59,14 +59,31 @@ ICONS: Mapping[str, str] = {
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """Return the groups of the sidebar with the models that this user may see."""
     console = {"title": "Back to the console", "icon": "arrow_back", "link": reverse("console:home"), "active": False}
-    groups: dict[str, list[dict[str, Any]]] = {title: [] for title in GROUPS}
-    for app in admin.site.get_app_list(request):
-        if app["app_label"] in HIDDEN_APPS:
-            continue
-        title = next((title for title, labels in GROUPS.items() if app["app_label"] in labels), str(app["name"]))
-        groups.setdefault(title, []).extend(_link(model) for model in app["models"] if model["admin_url"])
-    shown = [{"title": title, "items": items} for title, items in groups.items() if items]
-    return [{"title": "", "items": [console]}, *shown]
+    groups = [
+        {"title": title, "items": [_link(model) for model in models if model["admin_url"]]}
+        for title, models in _grouped(admin.site.get_app_list(request)).items()
+    ]
+    return [{"title": "", "items": [console]}, *groups]
+
+
+def index(_request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Return what the first set-up page shows: the same groups as the sidebar."""
+    groups = _grouped(context["app_list"])
+    context["app_list"] = [
+        {"name": title, "app_label": models[0]["model"]._meta.app_label, "app_url": "", "models": models}
+        for title, models in groups.items()
+    ]
+    context["title"] = "Set-up"
+    return context
+
+
+def _grouped(apps: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    groups: dict[str, list[Mapping[str, Any]]] = {title: [] for title in GROUPS}
+    for app in apps:
+        if app["app_label"] not in HIDDEN_APPS:
+            title = next((title for title, labels in GROUPS.items() if app["app_label"] in labels), str(app["name"]))
+            groups.setdefault(title, []).extend(app["models"])
+    return {title: models for title, models in groups.items() if models}
 
 
 def _link(model: Mapping[str, Any]) -> dict[str, Any]:

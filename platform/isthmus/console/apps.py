@@ -15,6 +15,14 @@ class ConsoleConfig(AppConfig):
         from isthmus.console import access, probes
         from isthmus.console.registry import Page, register_page
 
-        register_grant_kind(GrantKind(access.KIND, "Console", ("view", "operate"), lambda: [access.ANYWHERE]))
+        register_grant_kind(
+            GrantKind(
+                name=access.KIND,
+                label="Console",
+                actions=("view", "operate"),
+                targets=lambda: [access.ANYWHERE],
+                implied={"operate": ("view",)},
+            )
+        )
         register_page(Page("Home", "console:home", "home", 0))
         health.register(health.Probe(name="database", label="Database", ask=probes.ask_database))

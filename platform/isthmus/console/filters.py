@@ -1,10 +1,11 @@
 """Filters of tables: a form in the address, so that a filtered table can be linked to and kept."""
 
 from datetime import timedelta
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
 from django import forms
 from django.db.models import Model, QuerySet
+from django.http import QueryDict
 
 from isthmus import clock
 
@@ -35,14 +36,15 @@ class FilterForm(forms.Form):
         choices=[(ANY_TIME, "Any time"), *((key, label) for key, (label, _) in _SPANS.items())],
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, auto_id="filter-%s", **kwargs)
+    def __init__(self, given: QueryDict) -> None:
+        super().__init__(given, auto_id="filter-%s")
         # The search box leads, whatever a subclass declares before it; time closes the row.
         self.order_fields(["q", *(name for name in self.fields if name not in {"q", "since"}), "since"])
 
     def given(self, name: str) -> str:
         """Return what was chosen for one filter; "" when nothing or nothing valid was."""
-        return str(self.cleaned_data.get(name) or "") if self.is_bound and self.is_valid() is not None else ""
+        # Reading the errors cleans the form; what is invalid is then missing from the cleaned data.
+        return "" if name in self.errors else str(self.cleaned_data.get(name) or "")
 
     @property
     def is_narrowing(self) -> bool:
@@ -50,7 +52,7 @@ class FilterForm(forms.Form):
         return any(self.given(name) for name in self.fields)
 
     def narrow(self, rows: QuerySet[M]) -> QuerySet[M]:
-        """Return the rows that every valid filter lets through. Invalid ones are shown with their error, not applied."""
+        """Return the rows that every valid filter lets through; an invalid one shows its error instead."""
         if span := _SPANS.get(self.given("since")):
             rows = rows.filter(**{f"{self.moment}__gte": clock.now() - span[1]})
         if text := self.given("q").strip():

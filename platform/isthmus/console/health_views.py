@@ -57,7 +57,9 @@ def metrics(request: HttpRequest) -> HttpResponse:
     https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
     """
     if options.metrics_token and not _knows_the_token(request):
-        return HttpResponse("This page asks for a bearer token.\n", status=401, content_type="text/plain; charset=utf-8")
+        return HttpResponse(
+            "This page asks for a bearer token.\n", status=401, content_type="text/plain; charset=utf-8"
+        )
     scrape = CollectorRegistry(auto_describe=False)
     scrape.register(_Scrape())
     return HttpResponse(generate_latest(scrape), content_type=CONTENT_TYPE_PLAIN_0_0_4)

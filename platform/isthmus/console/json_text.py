@@ -49,23 +49,23 @@ def _tokens(value: Any) -> list[str] | None:
     return _TOKEN.findall(text)
 
 
-def _laid_out(tokens: list[str]) -> Iterator[tuple[str, str]]:
+def _laid_out(lexemes: list[str]) -> Iterator[tuple[str, str]]:
     """Yield (class, text) pairs; the class is `key`, `text`, `value` or `mark`."""
     depth = 0
-    for index, token in enumerate(tokens):
-        following = tokens[index + 1] if index + 1 < len(tokens) else ""
-        if token in "{[":
+    for index, lexeme in enumerate(lexemes):
+        following = lexemes[index + 1] if index + 1 < len(lexemes) else ""
+        if lexeme in "{[":
             depth += 1
-            yield "mark", token if following in {"}", "]"} else f"{token}\n{'  ' * depth}"
-        elif token in "}]":
+            yield "mark", lexeme if following in {"}", "]"} else f"{lexeme}\n{'  ' * depth}"
+        elif lexeme in "}]":
             depth -= 1
-            is_empty = tokens[index - 1] in {"{", "["}
-            yield "mark", token if is_empty else f"\n{'  ' * depth}{token}"
-        elif token == ",":
+            is_empty = lexemes[index - 1] in {"{", "["}
+            yield "mark", lexeme if is_empty else f"\n{'  ' * depth}{lexeme}"
+        elif lexeme == ",":
             yield "mark", f",\n{'  ' * depth}"
-        elif token == ":":
+        elif lexeme == ":":
             yield "mark", ": "
-        elif token.startswith('"'):
-            yield ("key" if following == ":" else "text"), token
+        elif lexeme.startswith('"'):
+            yield ("key" if following == ":" else "text"), lexeme
         else:
-            yield "value", token
+            yield "value", lexeme

@@ -48,7 +48,9 @@ class _Cursor:
     def condition(self, moment: str) -> Q:
         side = "lt" if self.direction == "older" else "gt"
         # The first condition alone lets the database start in the index; the second settles rows of the same moment.
-        return Q(**{f"{moment}__{side}e": self.at}) & (Q(**{f"{moment}__{side}": self.at}) | Q(**{f"pk__{side}": self.pk}))
+        return Q(**{f"{moment}__{side}e": self.at}) & (
+            Q(**{f"{moment}__{side}": self.at}) | Q(**{f"pk__{side}": self.pk})
+        )
 
 
 def newest_first(rows: QuerySet[M], *, moment: str, cursor: str = "", size: int = PAGE_SIZE) -> CursorPage[M]:
