@@ -23,5 +23,5 @@ class AdminContentSecurityMiddleware:
         answer = self._get_response(request)
         if request.path.startswith(reverse("admin:index")):
             # django-csp reads this attribute; its own decorators set it too.
-            answer._csp_update = ADMIN_ADDITIONS  # type: ignore[attr-defined]  # noqa: SLF001 - see above
+            answer._csp_update = ADMIN_ADDITIONS  # type: ignore[attr-defined]  # noqa: SLF001 - as said
         return answer

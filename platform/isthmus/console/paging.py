@@ -40,7 +40,7 @@ class _Cursor:
         try:
             direction, microseconds, pk = text.split(".", 2)
             at = _EPOCH + timedelta(microseconds=int(microseconds))
-            key = model._meta.pk.to_python(pk)  # noqa: SLF001 - Django's documented model meta interface
+            key = model._meta.pk.to_python(pk)
         except (ValueError, OverflowError, ValidationError):
             return None
         return cls(direction, at, key) if direction in {"older", "newer"} else None
