@@ -13,6 +13,7 @@ if not os.environ.get("DATABASE_URL"):
 os.environ.setdefault("ISTHMUS_LOG_LEVEL", "WARNING")
 
 from isthmus import clock, correlation, ids
+from isthmus.jobs.testing import jobs as jobs
 from tests.engines import chromium_path, postgres_url
 
 

@@ -1,0 +1,30 @@
+"""What a django-q2 worker process calls."""
+
+import os
+from uuid import UUID
+
+from django.db import DatabaseError
+
+from isthmus.jobs import execution
+from isthmus.jobs.reporting import ThreadReporter
+from isthmus.logs import get_logger
+
+__all__ = ["answer_bell"]
+
+log = get_logger(__name__)
+
+_OVERRUN_EXIT_STATUS = 70
+
+
+def answer_bell(job_id: str) -> None:
+    """Run the job if it still waits. A wake-up that came twice or too late does nothing."""
+    try:
+        execution.run(UUID(job_id), ThreadReporter(on_overrun=_end_this_process))
+    except DatabaseError as error:
+        # The row is as it was, or its lease runs out: the sweeper rings again.
+        log.warning("job.not_taken", job_id=job_id, error=type(error).__name__)
+
+
+def _end_this_process() -> None:
+    # The function neither returns nor ends at the time limit's exception; only the process's end frees this worker.
+    os._exit(_OVERRUN_EXIT_STATUS)

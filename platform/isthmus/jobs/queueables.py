@@ -1,0 +1,125 @@
+"""The decorator that makes a function a background operation, and chains of them."""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
+
+from isthmus.jobs import registry
+from isthmus.jobs.actions import enqueue_function
+from isthmus.jobs.models import Job
+from isthmus.jobs.registry import Declaration
+
+if TYPE_CHECKING:
+    from isthmus.jobs.actions import AnyUser
+
+__all__ = ["Queueable", "Step", "chain", "queueable"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_RESERVED = {"after", "delay", "subject", "unique_key", "user"}
+
+
+@dataclass(frozen=True)
+class Step:
+    """A function with its arguments, not yet enqueued: a link of a chain."""
+
+    declaration: Declaration
+    arguments: Mapping[str, object]
+
+
+class Queueable(Generic[P, R]):
+    """A function that can be called as ever, or run in the background."""
+
+    def __init__(self, declaration: Declaration) -> None:
+        self.declaration = declaration
+        functools.update_wrapper(cast("Callable[P, R]", self), declaration.function)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function here and now; no job, no retries."""
+        return cast("R", self.declaration.function(*args, **kwargs))
+
+    def enqueue(
+        self,
+        *,
+        delay: timedelta = timedelta(),
+        unique_key: str | None = None,
+        after: Job | None = None,
+        user: "AnyUser | None" = None,
+        subject: tuple[str, str] | None = None,
+        **arguments: object,
+    ) -> Job:
+        """Add a job that calls the function with `arguments`; see `isthmus.jobs.actions.enqueue_function`."""
+        return enqueue_function(
+            self.declaration,
+            arguments,
+            delay=delay,
+            unique_key=unique_key,
+            after=after,
+            user=user,
+            subject=subject,
+        )
+
+    def step(self, **arguments: object) -> Step:
+        """Return a link for `chain`."""
+        return Step(self.declaration, arguments)
+
+
+def queueable(
+    *,
+    max_attempts: int = 1,
+    retry_delays: Sequence[float] = (1, 10, 60),
+    atomic: bool = False,
+    time_limit_seconds: float = 300,
+    kind: str = "Queueable",
+) -> Callable[[Callable[P, R]], Queueable[P, R]]:
+    """Declare a function of a module as a background operation.
+
+    Arguments and result are JSON. `max_attempts`: how often it may end with an error before the job is Failed, and
+    how many deaths of its worker are forgiven; an error class with `retryable = False` below `IsthmusError` ends it
+    at once. `retry_delays`: seconds before the second, third … attempt; the last one repeats. `atomic`: all that the function
+    writes to the database commits together with the state Completed, or not at all (exactly-once effects). After
+    `time_limit_seconds` the attempt ends with `TimeLimitExceeded`.
+    Raises `TypeError` for a function that cannot be found by name or uses a name that `enqueue` needs.
+    """
+    if max_attempts < 1 or time_limit_seconds <= 0 or any(delay < 0 for delay in retry_delays):
+        raise TypeError("max_attempts and time_limit_seconds are positive, retry_delays not negative.")
+
+    def declare(function: Callable[P, R]) -> Queueable[P, R]:
+        _check(function)
+        declaration = Declaration(
+            name=f"{function.__module__}.{function.__qualname__}",
+            function=function,
+            kind=kind,
+            max_attempts=max_attempts,
+            retry_delays=tuple(retry_delays),
+            atomic=atomic,
+            time_limit_seconds=time_limit_seconds,
+        )
+        registry.declare(declaration)
+        return Queueable(declaration)
+
+    return declare
+
+
+def chain(*steps: Step, user: "AnyUser | None" = None, subject: tuple[str, str] | None = None) -> list[Job]:
+    """Add jobs that run one after the other, each only if the one before it completed. Call it in a transaction."""
+    jobs: list[Job] = []
+    for step in steps:
+        after = jobs[-1] if jobs else None
+        jobs.append(enqueue_function(step.declaration, step.arguments, after=after, user=user, subject=subject))
+    return jobs
+
+
+def _check(function: Callable[..., Any]) -> None:
+    if "." in function.__qualname__ or function.__name__ == "<lambda>":
+        raise TypeError(f"{function.__qualname__}: a queueable is a function of a module, so that workers find it.")
+    if inspect.iscoroutinefunction(function):
+        raise TypeError(f"{function.__qualname__}: a queueable is an ordinary function, not a coroutine.")
+    if taken := _RESERVED & set(inspect.signature(function).parameters):
+        raise TypeError(
+            f"{function.__qualname__}: enqueue() itself has a parameter {min(taken)!r}; name yours otherwise."
+        )

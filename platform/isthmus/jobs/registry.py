@@ -1,0 +1,90 @@
+"""Which functions may run in the background. Only what is declared runs, whatever a row says."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol
+
+from isthmus.jobs.conf import options
+from isthmus.jobs.errors import ArgumentsRefused, UnknownFunction
+from isthmus.jobs.json_values import NotJson, as_json_value
+
+__all__ = ["Declaration", "Declared", "declare", "declared", "find", "is_declared"]
+
+
+class Declared(Protocol):
+    """What stands for a declared function: the declaration, or what @queueable returned."""
+
+    @property
+    def declaration(self) -> "Declaration":
+        """The declaration."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declaration:
+    """A function and how it wants to be run."""
+
+    name: str
+    """Dotted name; stored with every job, so renaming a function orphans what is queued."""
+    function: Callable[..., Any]
+    kind: str
+    max_attempts: int
+    retry_delays: tuple[float, ...]
+    """Seconds before the second, third … attempt; the last one repeats."""
+    atomic: bool
+    time_limit_seconds: float
+
+    @property
+    def declaration(self) -> "Declaration":
+        return self
+
+    def accept(self, arguments: Mapping[str, object]) -> dict[str, object]:
+        """Return the arguments as JSON keeps them. Raises `ArgumentsRefused`."""
+        try:
+            inspect.signature(self.function).bind(**arguments)
+            plain = as_json_value(dict(arguments), limit_bytes=options.argument_bytes)
+        except (TypeError, NotJson) as error:
+            raise ArgumentsRefused(f"{self.name}: {error}") from error
+        assert isinstance(plain, dict)  # noqa: S101 - for the type checker; a dict stays a dict
+        return plain
+
+    def delay_after(self, failures: int) -> float:
+        """Return the seconds to wait after the `failures`-th error."""
+        if not self.retry_delays:
+            return 0.0
+        return self.retry_delays[min(failures, len(self.retry_delays)) - 1]
+
+
+_declared: dict[str, Declaration] = {}
+
+
+def declare(declaration: Declaration) -> None:
+    """Add a function. Raises `ValueError` if another one has its name."""
+    before = _declared.get(declaration.name)
+    if before and before.function.__code__ != declaration.function.__code__:
+        raise ValueError(f"{declaration.name} is declared twice.")
+    _declared[declaration.name] = declaration
+
+
+def is_declared(name: str) -> bool:
+    """Return whether `find` would succeed without importing anything."""
+    return name in _declared
+
+
+def find(name: str) -> Declaration:
+    """Return the declaration of a dotted name, importing its module if needed. Raises `UnknownFunction`."""
+    if name not in _declared:
+        module, _, _function = name.rpartition(".")
+        try:
+            import_module(module)
+        except (ImportError, ValueError) as error:
+            raise UnknownFunction(f"{name} cannot be imported: {error}") from error
+    if name not in _declared:
+        raise UnknownFunction(f"{name} is not declared with @queueable.")
+    return _declared[name]
+
+
+def declared() -> list[Declaration]:
+    """Return every declared function, by name."""
+    return sorted(_declared.values(), key=lambda declaration: declaration.name)

@@ -1,0 +1,76 @@
+"""Runs background operations inside a test: no worker, no waiting.
+
+def test_the_lead_is_submitted(db, jobs):
+    submit.enqueue(lead_id=5)
+    [job] = jobs.run_all()
+    assert job.state == "Completed"
+"""
+
+from collections.abc import Iterator
+from uuid import UUID
+
+import pytest
+from django.db import transaction
+
+from isthmus import clock
+from isthmus.jobs import bells, execution, transitions
+from isthmus.jobs.bells import SilentBell
+from isthmus.jobs.models import Job
+from isthmus.jobs.reporting import DirectReporter, ThreadReporter
+from isthmus.jobs.states import JobState
+
+__all__ = ["JobRunner", "jobs", "run_all"]
+
+_MOST_RUNS = 10_000
+
+
+def run_all(*, ignore_delays: bool = False) -> list[Job]:
+    """Run every due job in this process, and those they enqueue, until none is due; return them as they ended.
+
+    A job that failed and waits for its next attempt is due when the clock has moved, or with `ignore_delays`. Jobs run
+    under the same claims, fences and state changes as in a worker. Raises `RuntimeError` if they never end.
+    """
+    ran: dict[UUID, None] = {}
+    for _ in range(_MOST_RUNS):
+        transitions.settle_followers(transitions.stranded_predecessors())
+        job = _next(ignore_delays=ignore_delays)
+        if job is None:
+            return [Job.objects.get(pk=job_id) for job_id in ran]
+        reporter = DirectReporter() if transaction.get_connection().in_atomic_block else ThreadReporter()
+        execution.run(job.pk, reporter)
+        ran[job.pk] = None
+    raise RuntimeError(f"After {_MOST_RUNS} runs jobs are still due.")
+
+
+def _next(*, ignore_delays: bool) -> Job | None:
+    due = Job.objects.due(clock.now()).first()
+    if due or not ignore_delays:
+        return due
+    delayed = Job.objects.filter(state=JobState.QUEUED).order_by("run_at").first()
+    if delayed:
+        Job.objects.filter(pk=delayed.pk).update(run_at=clock.now())
+    return delayed
+
+
+class JobRunner:
+    """What the fixture `jobs` gives."""
+
+    def __init__(self, bell: SilentBell) -> None:
+        self._bell = bell
+
+    @property
+    def rung(self) -> list[UUID]:
+        """The jobs for which a worker would have been woken."""
+        return self._bell.rung
+
+    def run_all(self, *, ignore_delays: bool = False) -> list[Job]:
+        """See `run_all`."""
+        return run_all(ignore_delays=ignore_delays)
+
+
+@pytest.fixture
+def jobs() -> Iterator[JobRunner]:
+    """Runs jobs in the test's process; no broker is touched."""
+    bell = SilentBell()
+    with bells.use(bell):
+        yield JobRunner(bell)
