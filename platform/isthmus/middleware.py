@@ -1,5 +1,6 @@
 """What surrounds every request."""
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import cast
 
@@ -9,7 +10,7 @@ from django.http.response import HttpResponseBase
 
 from isthmus import correlation
 
-__all__ = ["CorrelationMiddleware"]
+__all__ = ["CollapsedSlashesMiddleware", "CorrelationMiddleware"]
 
 Answer = HttpResponseBase
 Next = Callable[[HttpRequest], Answer] | Callable[[HttpRequest], Awaitable[Answer]]
@@ -40,3 +41,27 @@ class CorrelationMiddleware:
             answer = await cast("Awaitable[Answer]", self._get_response(request))
             answer[correlation.HEADER] = correlation_id
             return answer
+
+
+class CollapsedSlashesMiddleware:
+    """Takes `//services//data` for `/services/data`: clients whose instance URL ends with a slash write it so.
+
+    Only the API's addresses are touched; a redirect would turn their POST into GET.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    _API = re.compile(r"/+(?:services|cometd)(?:/|$)")
+    _SLASHES = re.compile(r"//+")
+
+    def __init__(self, get_response: Next) -> None:
+        self._get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Answer | Awaitable[Answer]:
+        if "//" in request.path_info and self._API.match(request.path_info):
+            request.path_info = self._SLASHES.sub("/", request.path_info)
+            request.path = self._SLASHES.sub("/", request.path)
+        return self._get_response(request)

@@ -97,6 +97,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "isthmus.middleware.CorrelationMiddleware",
+    "isthmus.middleware.CollapsedSlashesMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -275,6 +276,9 @@ REST_FRAMEWORK = {
 # --- pages ----------------------------------------------------------------------------------------------------------
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
+if not IS_PRODUCTION:
+    # WhiteNoise warns about a folder that is not there; here nobody has to run `collectstatic` first.
+    STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 STATICFILES_DIRS = [ROOT_DIR / "static"] if IS_CHECKOUT else []
 WHITENOISE_USE_FINDERS = not IS_PRODUCTION
 STORAGES = {

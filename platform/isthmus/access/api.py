@@ -12,6 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.db import connections
 from django.db.models import Q
 from django.http import Http404, UnreadablePostError
 from oauth2_provider.models import AccessToken
@@ -20,7 +21,6 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import set_rollback
 
 from isthmus import clock, correlation
 from isthmus.access.conf import AccessOptions
@@ -97,7 +97,7 @@ def error_answer(
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     """Answer an error that ended a request (REST framework's `EXCEPTION_HANDLER`). Nothing goes on to an HTML page."""
-    set_rollback()
+    _roll_back()
     if isinstance(error, IsthmusError):
         if error.status >= 500:
             log.error("api.failed", error_code=error.code, exc_info=error)
@@ -115,6 +115,16 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     log.error("api.failed", error_code="UNKNOWN_EXCEPTION", exc_info=error)
     told = f"An unexpected error occurred. Give this id to support: {correlation.current_or_new()}"
     return error_answer(500, "UNKNOWN_EXCEPTION", told)
+
+
+def _roll_back() -> None:
+    """Undo what the view did where requests run in a transaction.
+
+    REST framework has this function too, in a module that cannot be imported before this one.
+    """
+    for connection in connections.all(initialized_only=True):
+        if connection.settings_dict["ATOMIC_REQUESTS"] and connection.in_atomic_block:
+            connection.set_rollback(True)
 
 
 _CODES: Mapping[type[exceptions.APIException], str] = {
@@ -153,9 +163,10 @@ def _framework_answer(error: exceptions.APIException, context: Mapping[str, Any]
 
 def _method_not_allowed(context: Mapping[str, Any]) -> Response:
     view, request = context["view"], context["request"]
-    allowed = [method for method in view.allowed_methods if method != "OPTIONS"]
+    # REST framework answers HEAD and OPTIONS by itself, and writes the `Allow` header.
+    allowed = [method for method in view.allowed_methods if method not in {"HEAD", "OPTIONS"}]
     message = f"HTTP Method '{request.method}' not allowed. Allowed are {','.join(allowed)}"
-    return error_answer(405, "METHOD_NOT_ALLOWED", message, headers={"Allow": ", ".join(allowed)})
+    return error_answer(405, "METHOD_NOT_ALLOWED", message)
 
 
 def _flattened(detail: Any, path: str = "") -> Iterator[tuple[str, str]]:
