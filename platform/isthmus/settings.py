@@ -151,6 +151,8 @@ def _database() -> dict[str, Any]:
         found["TEST"] = {"NAME": str(Path(tempfile.gettempdir()) / f"{test_name}.sqlite3")}
     else:
         # Under ASGI each request's thread is new, so kept connections live in a pool.
+        # A connection that the server closed (a restart) is replaced, not handed out.
+        found["CONN_HEALTH_CHECKS"] = True
         options["pool"] = {"min_size": 0, "max_size": env.int("ISTHMUS_DATABASE_POOL_SIZE", 20), "timeout": 20}
         found["TEST"] = {"NAME": test_name}
     return found
@@ -225,6 +227,7 @@ Q_CLUSTER: dict[str, Any] = {
     "catch_up": False,
     "scheduler": False,
     "ack_failures": True,
+    "broker_class": f"isthmus.jobs.{'redis_broker.SteadyRedis' if _broker_url else 'orm_broker.SteadyOrm'}",
     **({"redis": _broker_url} if _broker_url else {"orm": "default"}),
 }
 

@@ -6,6 +6,7 @@ each process that takes leases holds a lock on a file beside the database, which
 All processes of one SQLite database share its file system (https://www.sqlite.org/wal.html), so they see these files.
 """
 
+import atexit
 import contextlib
 import errno
 import fcntl
@@ -20,8 +21,6 @@ from django.db import connection
 from isthmus import ids
 
 __all__ = ["forget_dead", "holder_name", "is_dead", "name_holders_after", "new_family", "waits_for_writers"]
-
-_LEFT_OVER_SECONDS = 3_600
 
 _family = ""
 _names: dict[int, str] = {}
@@ -102,6 +101,12 @@ def _hold_lock(holder: str) -> None:
     Path(unnamed).rename(folder / f"{holder}.lock")
     # POSIX locks are not inherited by fork, and end when the process closes any descriptor of the file: this one stays.
     _held[os.getpid(), str(folder)] = descriptor
+    atexit.register(_remove_lock, os.getpid(), folder / f"{holder}.lock")
+
+
+def _remove_lock(owner: int, path: Path) -> None:
+    if os.getpid() == owner:
+        path.unlink(missing_ok=True)
 
 
 def _try_lock(descriptor: int) -> bool:

@@ -80,9 +80,9 @@ def queueable(
 
     Arguments and result are JSON. `max_attempts`: how often it may end with an error before the job is Failed, and
     how many deaths of its worker are forgiven; an error class with `retryable = False` below `IsthmusError` ends it
-    at once. `retry_delays`: seconds before the second, third … attempt; the last one repeats. `atomic`: all that the function
-    writes to the database commits together with the state Completed, or not at all (exactly-once effects). After
-    `time_limit_seconds` the attempt ends with `TimeLimitExceeded`.
+    at once. `retry_delays`: seconds before the second, third … attempt; the last one repeats. `atomic`: all that
+    the function writes to the database commits together with the state Completed, or not at all (exactly-once
+    effects). After `time_limit_seconds` the attempt ends with `TimeLimitExceeded`.
     Raises `TypeError` for a function that cannot be found by name or uses a name that `enqueue` needs.
     """
     if max_attempts < 1 or time_limit_seconds <= 0 or any(delay < 0 for delay in retry_delays):

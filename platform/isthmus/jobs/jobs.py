@@ -1,0 +1,28 @@
+"""What background operations do for themselves."""
+
+from datetime import timedelta
+
+from isthmus import clock
+from isthmus.jobs.conf import options
+from isthmus.jobs.handle import current_job_or_none
+from isthmus.jobs.models import Job
+from isthmus.jobs.queueables import queueable
+
+__all__ = ["purge_ended_jobs"]
+
+_BATCH = 500
+
+
+@queueable(max_attempts=3, time_limit_seconds=3_600)
+def purge_ended_jobs() -> dict[str, int]:
+    """Delete jobs that ended longer ago than `ISTHMUS_JOBS_RETENTION_DAYS`, with their log lines."""
+    before = clock.now() - timedelta(days=options.retention_days)
+    old = Job.objects.ended().filter(finished_at__lt=before).order_by("finished_at")
+    handle, purged = current_job_or_none(), 0
+    while batch := list(old.values_list("pk", flat=True)[:_BATCH]):
+        Job.objects.filter(pk__in=batch).delete()
+        purged += len(batch)
+        if handle:
+            handle.progress(purged)
+            handle.checkpoint()
+    return {"purged": purged}
