@@ -62,8 +62,8 @@ def system_user() -> User:
 
 def forget_grants(user: AnyUser) -> None:
     """Let the next question about this user object read the grants anew."""
-    if user is not None:
-        vars(user).pop(_CACHE, None)
+    if hasattr(user, _CACHE):
+        delattr(user, _CACHE)
 
 
 def _is_system_user(user: AbstractUser) -> bool:
@@ -77,7 +77,7 @@ def _covering(target: str) -> tuple[str, ...]:
 
 
 def _grants_of(user: AbstractUser) -> frozenset[GrantKey]:
-    cached: frozenset[GrantKey] | None = vars(user).get(_CACHE)
+    cached: frozenset[GrantKey] | None = getattr(user, _CACHE, None)
     if cached is None:
         found = Grant.objects.filter(permission_set__assignments__user_id=user.pk)
         cached = frozenset(found.order_by().values_list("kind", "action", "target"))

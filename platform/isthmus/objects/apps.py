@@ -1,9 +1,34 @@
 """Where the app joins Django."""
 
+from typing import Any
+
 from django.apps import AppConfig
+from django.db.backends.signals import connection_created
+from django.utils.module_loading import autodiscover_modules
 
 
 class ObjectsConfig(AppConfig):
     name = "isthmus.objects"
     label = "objects"
     verbose_name = "Objects"
+
+    def ready(self) -> None:
+        from isthmus.access.registry import register_grant_kind, register_model_permission_translator
+        from isthmus.objects.permissions import FIELD_KIND, OBJECT_KIND, ModelPermissions
+
+        register_grant_kind(OBJECT_KIND)
+        register_grant_kind(FIELD_KIND)
+        register_model_permission_translator(ModelPermissions())
+        connection_created.connect(_use_sqlite_fully, dispatch_uid="isthmus.objects")
+        autodiscover_modules("objects")
+
+
+def _use_sqlite_fully(connection: Any, **_: Any) -> None:
+    """Let bulk statements on SQLite be as long as this build allows, not as builds of 2020 did (999 parameters).
+
+    Django does so itself from 6.0 on: https://code.djangoproject.com/ticket/36143
+    """
+    if connection.vendor != "sqlite":
+        return
+    # `SQLITE_LIMIT_VARIABLE_NUMBER`. Half of it: `bulk_update` counts each value once and passes it twice.
+    connection.features.max_query_params = connection.connection.getlimit(9) // 2

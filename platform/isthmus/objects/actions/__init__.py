@@ -1,0 +1,1 @@
+"""The writes: the door through which every surface writes records."""

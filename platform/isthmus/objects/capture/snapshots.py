@@ -1,0 +1,139 @@
+"""What a record held when it was loaded or last written, so that a save knows what changed without asking.
+
+A write that is rolled back leaves the instance with values that the database does not have. The snapshot therefore
+remembers in which transaction it was taken; when that was undone, the fields written in it count as changed.
+"""
+
+import copy
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.db import models, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+__all__ = ["Snapshot", "current_scope", "snapshot_of", "take_snapshot"]
+
+_ATTRIBUTE = "_isthmus_snapshot"
+_SCOPES = "_isthmus_scopes"
+
+
+class Scope:
+    """One savepoint level of one transaction: still open, committed, or undone."""
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self._connection = connection
+        self._place = len(connection.run_on_commit)
+        self._committed = False
+        # Django forgets the callbacks of what is rolled back: the one trace that a rollback leaves.
+        transaction.on_commit(self._commit, using=connection.alias, robust=True)
+
+    def is_committed(self) -> bool:
+        """Return whether what was written in it is there to stay."""
+        return self._committed
+
+    def is_open(self) -> bool:
+        """Return whether it may still commit."""
+        waiting = self._connection.run_on_commit
+        # Rollbacks of savepoints only move the callback to the front.
+        self._place = next(
+            (at for at in range(min(self._place, len(waiting) - 1), -1, -1) if waiting[at][1] == self._commit), -1
+        )
+        return self._place >= 0
+
+    def _commit(self) -> None:
+        self._committed = True
+
+
+def current_scope(using: str) -> Scope:
+    """Return the scope that the open transaction is in."""
+    connection = transaction.get_connection(using)
+    scopes: dict[tuple[str, ...], Scope] = vars(connection).setdefault(_SCOPES, {})
+    level = tuple(filter(None, connection.savepoint_ids))
+    found = scopes.get(level)
+    if found is None or not found.is_open():
+        for known in [key for key, scope in scopes.items() if not scope.is_open()]:
+            del scopes[known]
+        found = scopes[level] = Scope(connection)
+    return found
+
+
+class Snapshot:
+    """The known database values of one instance, by attribute name."""
+
+    __slots__ = ("_values", "_written")
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = {name: _kept(value) for name, value in values.items()}
+        self._written: list[tuple[Scope, frozenset[str]]] = []
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy in another process or a cache knows nothing of this connection's transactions.
+        self._settle()
+        uncertain = {name for _, names in self._written for name in names}
+        return {name: value for name, value in self._values.items() if name not in uncertain}
+
+    def __setstate__(self, values: dict[str, Any]) -> None:
+        self._values, self._written = values, []
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Snapshot":
+        return self.copy()
+
+    def copy(self) -> "Snapshot":
+        """Return an independent snapshot of the same knowledge."""
+        twin = Snapshot(self._values)
+        twin._written = list(self._written)
+        return twin
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the last known value."""
+        self._settle()
+        return self._values.get(name, default)
+
+    def changed(self, instance: models.Model, names: Iterable[str]) -> set[str]:
+        """Return which of `names` hold another value than the database, as far as is known."""
+        self._settle()
+        missing = object()
+        held = vars(instance)
+        return {name for name in names if name in held and self._values.get(name, missing) != held[name]}
+
+    def learn(self, values: Mapping[str, Any]) -> None:
+        """Note values that were read from the database."""
+        self._settle()
+        self._values.update({name: _kept(value) for name, value in values.items()})
+
+    def wrote(self, values: Mapping[str, Any], scope: Scope) -> None:
+        """Note values that were written in the transaction of `scope`."""
+        self.learn(values)
+        self._written = [(known, names) for known, names in self._written if known is not scope] + [
+            (scope, frozenset(values).union(*(names for known, names in self._written if known is scope)))
+        ]
+
+    def _settle(self) -> None:
+        if not self._written:
+            return
+        remaining = []
+        for scope, names in self._written:
+            if scope.is_committed():
+                continue
+            if scope.is_open():
+                remaining.append((scope, names))
+            else:
+                for name in names:
+                    self._values.pop(name, None)
+        self._written = remaining
+
+
+def snapshot_of(instance: models.Model) -> Snapshot | None:
+    """Return what is known of the instance's row; `None` for one that was neither loaded nor saved."""
+    return vars(instance).get(_ATTRIBUTE)
+
+
+def take_snapshot(instance: models.Model, values: Mapping[str, Any]) -> Snapshot:
+    """Note that the database has `values` for the instance, and nothing else is known."""
+    snapshot = Snapshot(values)
+    vars(instance)[_ATTRIBUTE] = snapshot
+    return snapshot
+
+
+def _kept(value: Any) -> Any:
+    return copy.deepcopy(value) if isinstance(value, dict | list) else value

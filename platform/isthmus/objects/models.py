@@ -1,0 +1,204 @@
+"""`Record`, the base of everything that is a record, and what the recycle bin has to remember."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractUser
+from django.db import models, router, transaction
+from django.db.models.fields.generated import GeneratedField
+
+from isthmus import clock
+from isthmus.objects import deletion, record_ids
+from isthmus.objects.capture import acting_user, orm
+from isthmus.objects.capture.snapshots import snapshot_of, take_snapshot
+from isthmus.objects.errors import UndeleteRefused
+from isthmus.objects.querysets import LiveManager, RecordManager
+
+__all__ = ["ClearedReference", "Record"]
+
+
+class Record(models.Model):
+    """A row that the outside may know: who made and changed it, and a recycle bin instead of deletion.
+
+    `objects` has the live records, `all_objects` also those in the recycle bin. A loaded record writes only what was
+    changed on it: two who change different fields do not undo each other.
+    """
+
+    soft_deletes: ClassVar[bool] = True
+
+    created_date = models.DateTimeField(editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, editable=False, on_delete=models.PROTECT, related_name="+"
+    )
+    last_modified_date = models.DateTimeField(editable=False)
+    last_modified_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, editable=False, on_delete=models.PROTECT, related_name="+"
+    )
+    system_modstamp = models.DateTimeField(editable=False, db_index=True)
+    is_deleted = models.BooleanField("deleted", default=False, editable=False)
+    deletion = models.UUIDField(
+        null=True,
+        editable=False,
+        db_index=True,
+        help_text="What went to the recycle bin together, comes back together.",
+    )
+
+    objects = LiveManager()
+    all_objects = RecordManager()
+
+    class Meta:
+        abstract = True
+        base_manager_name = "all_objects"
+        default_manager_name = "objects"
+
+    @property
+    def record_id(self) -> str:
+        """The 18-character id. Raises `NoRecordId` before the first save."""
+        return record_ids.record_id_of(self)
+
+    def stamp_creation(self, now: datetime, user: AbstractUser | None) -> None:
+        """Note who makes the record and when; called before every insertion, bulk ones included."""
+        user_id = user.pk if user is not None else None
+        self.created_date = self.created_date or now
+        self.created_by_id = self.created_by_id or user_id
+        self.last_modified_date, self.last_modified_by_id, self.system_modstamp = now, user_id, now
+
+    def save(
+        self,
+        force_insert: bool | tuple[models.base.ModelBase, ...] = False,
+        force_update: bool = False,
+        using: str | None = None,
+        update_fields: Iterable[str] | None = None,
+    ) -> None:
+        """Save, noting who and when. Of a loaded record only what changed since is written."""
+        names = None if update_fields is None else frozenset(update_fields)
+        if names is None or names:
+            names = self._stamp_and_choose(names, is_insert=bool(force_insert) or self._state.adding)
+        super().save(force_insert=force_insert, force_update=force_update, using=using, update_fields=names)
+
+    def save_base(
+        self,
+        raw: bool = False,
+        force_insert: bool | tuple[models.base.ModelBase, ...] = False,
+        force_update: bool = False,
+        using: str | None = None,
+        update_fields: Iterable[str] | None = None,
+    ) -> None:
+        # Outside `atomic()` Django commits before it sends `post_save`; the change has to commit with the row.
+        with transaction.atomic(using=using or router.db_for_write(type(self), instance=self), savepoint=False):
+            super().save_base(
+                raw=raw, force_insert=force_insert, force_update=force_update, using=using, update_fields=update_fields
+            )
+
+    def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
+        """Move the record, and what depends on it, to the recycle bin. Returns counts as Django's delete does.
+
+        Raises `ProtectedError` or `RestrictedError`, and deletes nothing, when another record keeps it from going.
+        """
+        alias = using or router.db_for_write(type(self), instance=self)
+        counted = deletion.delete(type(self), self._own_row(alias).filter(is_deleted=False), alias)
+        self.refresh_from_db(using=alias, fields=_BIN_FIELDS)
+        return counted
+
+    delete.alters_data = True  # type: ignore[attr-defined]  # Django's mark against calls from templates
+
+    def undelete(self) -> int:
+        """Bring the record back with what its deletion took along; returns how many records came back.
+
+        Raises `UndeleteRefused` when it is not in the recycle bin, or depends on a record that is.
+        """
+        alias = router.db_for_write(type(self), instance=self)
+        count = deletion.undelete(type(self), self._own_row(alias).filter(is_deleted=True), alias)
+        if not count:
+            raise UndeleteRefused("entity is not in the recycle bin")
+        self.refresh_from_db(using=alias, fields=_BIN_FIELDS)
+        return count
+
+    undelete.alters_data = True  # type: ignore[attr-defined]  # Django's mark against calls from templates
+
+    def purge(self, using: str | None = None) -> tuple[int, dict[str, int]]:
+        """Delete the record for good, by Django's rules for cascades."""
+        alias = using or router.db_for_write(type(self), instance=self)
+        with transaction.atomic(using=alias, savepoint=False):
+            deletion.forget_cleared_references(type(self), [self.pk], alias)
+            return super().delete(using=alias)
+
+    purge.alters_data = True  # type: ignore[attr-defined]  # Django's mark against calls from templates
+
+    @classmethod
+    def from_db(cls, db: str | None, field_names: Sequence[str], values: Sequence[Any]) -> "Record":
+        instance = super().from_db(db, field_names, values)
+        take_snapshot(instance, dict(zip(field_names, values, strict=False)))
+        return instance
+
+    def refresh_from_db(
+        self,
+        using: str | None = None,
+        fields: Iterable[str] | None = None,
+        from_queryset: models.QuerySet[Any] | None = None,
+    ) -> None:
+        names = None if fields is None else list(fields)
+        super().refresh_from_db(using=using, fields=names, from_queryset=from_queryset)
+        columns = [
+            field.attname
+            for field in self._meta.concrete_fields
+            if field.attname in vars(self) and (names is None or {field.name, field.attname} & set(names))
+        ]
+        known = snapshot_of(self) or take_snapshot(self, {})
+        known.learn({name: vars(self)[name] for name in [*columns, self._meta.pk.attname]})
+
+    def _own_row(self, using: str) -> models.QuerySet[Any]:
+        if self.pk is None:
+            raise ValueError(f"{self._meta.object_name} was never saved.")
+        return type(self)._base_manager.using(using).filter(pk=self.pk)
+
+    def _stamp_and_choose(self, names: frozenset[str] | None, *, is_insert: bool) -> frozenset[str] | None:
+        """Return what to write; `None` for everything."""
+        now, user = clock.now(), acting_user()
+        if is_insert:
+            self.stamp_creation(now, user)
+            return names
+        self.last_modified_date, self.last_modified_by, self.system_modstamp = now, user, now
+        known = snapshot_of(self)
+        if known is None or self.pk is None or known.get(self._meta.pk.attname) != self.pk:
+            return names if names is None else names | _STAMPS
+        columns = [
+            field
+            for field in self._meta.concrete_fields
+            if not field.primary_key
+            and not isinstance(field, GeneratedField)
+            and (names is None or {field.name, field.attname} & names)
+        ]
+        changed = known.changed(self, orm.column_names(type(self)))
+        return _STAMPS | {
+            # Fields that compute a value of their own just before the save are always written.
+            field.name
+            for field in columns
+            if field.attname in changed or type(field).pre_save is not models.Field.pre_save
+        }
+
+
+_STAMPS = frozenset({"last_modified_date", "last_modified_by", "system_modstamp"})
+_BIN_FIELDS = ["is_deleted", "deletion", "last_modified_date", "last_modified_by", "system_modstamp"]
+
+
+class ClearedReference(models.Model):
+    """A reference that became null because its target went to the recycle bin; undelete gives it back."""
+
+    deletion = models.UUIDField()
+    record_label = models.CharField(max_length=200)
+    record_pk = models.BigIntegerField()
+    field_name = models.CharField(max_length=100)
+    target_label = models.CharField(max_length=200)
+    target_pk = models.BigIntegerField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["deletion"], name="cleared_reference_deletion"),
+            models.Index(fields=["target_label", "target_pk"], name="cleared_reference_target"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.record_label} {self.record_pk}.{self.field_name} → {self.target_label} {self.target_pk}"

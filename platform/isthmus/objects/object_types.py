@@ -1,0 +1,187 @@
+"""What an sObject is: its name, its fields, what can be done to it, and who writes it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from django.db import models
+
+from isthmus.access.policy import AnyUser
+from isthmus.objects.errors import UnknownField
+from isthmus.objects.results import Operation, SaveResult
+
+__all__ = ["FieldKind", "FieldType", "ObjectType", "PicklistValue", "RowWriter"]
+
+
+class FieldKind(StrEnum):
+    """The field types that every known client understands; a client stops at one it does not know."""
+
+    ID = "id"
+    STRING = "string"
+    BOOLEAN = "boolean"
+    INT = "int"
+    LONG = "long"
+    DOUBLE = "double"
+    CURRENCY = "currency"
+    PERCENT = "percent"
+    DATE = "date"
+    DATETIME = "datetime"
+    TIME = "time"
+    EMAIL = "email"
+    PHONE = "phone"
+    URL = "url"
+    TEXTAREA = "textarea"
+    PICKLIST = "picklist"
+    REFERENCE = "reference"
+    JSON = "json"
+
+    @property
+    def is_text(self) -> bool:
+        """Whether values are free text with a length."""
+        return self in _TEXTS
+
+
+_TEXTS = {
+    FieldKind.STRING,
+    FieldKind.EMAIL,
+    FieldKind.PHONE,
+    FieldKind.URL,
+    FieldKind.TEXTAREA,
+    FieldKind.PICKLIST,
+}
+
+
+@dataclass(frozen=True)
+class PicklistValue:
+    """One value that a picklist offers."""
+
+    value: str
+    label: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldType:
+    """One field of an sObject."""
+
+    api_name: str
+    label: str
+    type: FieldKind
+    django_name: str = ""
+    """Name of the model's field; "" for a field that no model backs."""
+    attname: str = ""
+    """Name of the attribute that holds the raw value: `account_id` for the model's field `account`."""
+    createable: bool = True
+    updateable: bool = True
+    nillable: bool = True
+    has_default: bool = False
+    default_value: Any = None
+    """The fixed default; `None` when there is none or it is computed."""
+    length: int = 0
+    """Characters of a text; 0 for other types and for texts without a limit."""
+    precision: int = 0
+    scale: int = 0
+    reference_to: tuple[str, ...] = ()
+    relationship_name: str = ""
+    external_id: bool = False
+    unique: bool = False
+    case_sensitive: bool = False
+    picklist_values: tuple[PicklistValue, ...] = ()
+    restricted_picklist: bool = False
+    auto_number: bool = False
+    calculated: bool = False
+    name_field: bool = False
+    system: bool = False
+    """A field that every record has and only the platform sets."""
+    help_text: str = ""
+
+    @property
+    def custom(self) -> bool:
+        """Whether the field is not one of the standard ones."""
+        return self.api_name.endswith("__c")
+
+    @property
+    def required(self) -> bool:
+        """Whether a new record must come with a value."""
+        return self.createable and not self.nillable and not self.has_default
+
+    @property
+    def permissionable(self) -> bool:
+        """Whether access is granted field by field; required and system fields come with the object."""
+        return not self.system and not self.required and self.type is not FieldKind.ID
+
+
+class RowWriter(Protocol):
+    """Writes rows of one sObject; the write door calls it inside a transaction, after the object's permission."""
+
+    def write(
+        self,
+        user: AnyUser,
+        operation: Operation,
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        external_id_field: str | None,
+        all_or_none: bool,
+    ) -> list[SaveResult]:
+        """Return one result a row, in order. Nothing of a failed row stays; with `all_or_none`, nothing of any."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ObjectType:
+    """One sObject. Models become one by `registry.expose`; apps register others as they like."""
+
+    api_name: str
+    label: str
+    label_plural: str
+    key_prefix: str
+    fields_source: Callable[[], Sequence[FieldType]]
+    """Returns the fields; asked late, because references name objects that may be registered later."""
+    writer: RowWriter
+    model: type[models.Model] | None = None
+    createable: bool = True
+    updateable: bool = True
+    deletable: bool = True
+    undeletable: bool = True
+    queryable: bool = True
+    track_changes: bool = False
+    """Whether changes of its records are captured."""
+
+    @property
+    def fields(self) -> Sequence[FieldType]:
+        """The fields in the order in which describe lists them."""
+        return self.fields_source()
+
+    @property
+    def custom(self) -> bool:
+        """Whether the object is not one of the standard ones."""
+        return "__" in self.api_name
+
+    @property
+    def external_ids(self) -> tuple[FieldType, ...]:
+        """The fields by which outside systems know the records."""
+        return tuple(field for field in self.fields if field.external_id)
+
+    def find_field(self, api_name: str) -> FieldType | None:
+        """Return the field of that API name, whatever its case; `None` when there is none."""
+        wanted = api_name.lower()
+        return next((field for field in self.fields if field.api_name.lower() == wanted), None)
+
+    def field(self, api_name: str) -> FieldType:
+        """Return the field of that API name, whatever its case. Raises `UnknownField`."""
+        found = self.find_field(api_name)
+        if found is None:
+            raise UnknownField(f"No such column '{api_name}' on sobject of type {self.api_name}", fields=[api_name])
+        return found
+
+    def allows(self, operation: Operation) -> bool:
+        """Return whether records of this kind can undergo `operation` at all, whoever asks."""
+        return {
+            Operation.CREATE: self.createable,
+            Operation.UPDATE: self.updateable,
+            Operation.UPSERT: self.createable and self.updateable,
+            Operation.DELETE: self.deletable,
+            Operation.UNDELETE: self.undeletable,
+        }[operation]
+
+    def __str__(self) -> str:
+        return self.api_name

@@ -1,0 +1,110 @@
+"""How access to objects and fields is granted: the kinds `object` and `field`, and Django's model permissions.
+
+Required and system fields come with the object; every other field is granted by itself (`Contact.Email`) or with all
+its siblings (`Contact.*`).
+"""
+
+from collections.abc import Iterable, Iterator
+
+from isthmus.access import policy
+from isthmus.access.policy import AnyUser
+from isthmus.access.registry import GrantKey, GrantKind
+from isthmus.objects import catalogue
+from isthmus.objects.object_types import FieldType, ObjectType
+from isthmus.objects.results import Operation
+
+__all__ = [
+    "FIELD_KIND",
+    "OBJECT_KIND",
+    "ModelPermissions",
+    "can_edit_field",
+    "can_read_field",
+    "readable_fields",
+    "require_operation",
+]
+
+_ACTIONS = {
+    Operation.CREATE: ("create",),
+    Operation.UPDATE: ("edit",),
+    Operation.UPSERT: ("create", "edit"),
+    Operation.DELETE: ("delete",),
+    # Who may delete may take it back.
+    Operation.UNDELETE: ("delete",),
+}
+_DJANGO_ACTIONS = {"add": "create", "view": "read", "change": "edit", "delete": "delete"}
+
+
+def require_operation(user: AnyUser, object_type: ObjectType, operation: Operation) -> None:
+    """Return if the user may do this to records of the object. Raises `PermissionRefused`."""
+    for action in _ACTIONS[operation]:
+        policy.require(user, "object", action, object_type.api_name)
+
+
+def can_read_field(user: AnyUser, object_type: ObjectType, field: FieldType) -> bool:
+    """Return whether the user sees the field, given that they see the object."""
+    return not field.permissionable or policy.is_granted(user, "field", "read", f"{object_type}.{field.api_name}")
+
+
+def can_edit_field(user: AnyUser, object_type: ObjectType, field: FieldType) -> bool:
+    """Return whether the user may set the field, given that they may write the object."""
+    return not field.permissionable or policy.is_granted(user, "field", "edit", f"{object_type}.{field.api_name}")
+
+
+def readable_fields(user: AnyUser, object_type: ObjectType) -> list[FieldType]:
+    """Return the fields that the user sees, given that they see the object."""
+    return [field for field in object_type.fields if can_read_field(user, object_type, field)]
+
+
+def _object_targets() -> Iterable[str]:
+    return [object_type.api_name for object_type in catalogue.all_objects() if object_type.model is not None]
+
+
+def _field_targets() -> Iterable[str]:
+    return [
+        f"{object_type}.{field.api_name}"
+        for object_type in catalogue.all_objects()
+        if object_type.model is not None
+        for field in object_type.fields
+        if field.permissionable
+    ]
+
+
+OBJECT_KIND = GrantKind(
+    name="object",
+    label="Objects",
+    actions=("create", "read", "edit", "delete"),
+    targets=_object_targets,
+    implied={"create": ("read",), "edit": ("read",), "delete": ("read",)},
+)
+FIELD_KIND = GrantKind(
+    name="field", label="Fields", actions=("read", "edit"), targets=_field_targets, implied={"edit": ("read",)}
+)
+
+
+class ModelPermissions:
+    """Answers Django's model permissions of exposed models from the grants of their sObjects."""
+
+    def grant_for(self, permission: str) -> GrantKey | None:
+        """Return the grant that `app_label.codename` stands for; `None` when the model is not exposed."""
+        app_label, _, codename = permission.partition(".")
+        verb, _, model_name = codename.partition("_")
+        action = _DJANGO_ACTIONS.get(verb)
+        if action is None:
+            return None
+        for object_type, found_label, found_name in _exposed_models():
+            if (found_label, found_name) == (app_label, model_name):
+                return "object", action, object_type.api_name
+        return None
+
+    def grants_in(self, app_label: str) -> Iterator[GrantKey]:
+        """Yield the grants any of which makes the app worth showing."""
+        for object_type, found_label, _ in _exposed_models():
+            if found_label == app_label:
+                yield "object", "read", object_type.api_name
+
+
+def _exposed_models() -> Iterator[tuple[ObjectType, str, str]]:
+    for object_type in catalogue.all_objects():
+        if object_type.model is not None:
+            options = object_type.model._meta
+            yield object_type, options.app_label, options.model_name or ""

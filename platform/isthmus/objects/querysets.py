@@ -1,0 +1,134 @@
+"""Reads and bulk writes of records. Every bulk write is captured; `delete` moves to the recycle bin."""
+
+from collections.abc import Collection, Iterable
+from typing import Any, TypeVar, cast
+
+from django.db import models, transaction
+
+from isthmus import clock
+from isthmus.objects import deletion
+from isthmus.objects.capture import acting_user, orm
+from isthmus.objects.capture.snapshots import current_scope, snapshot_of
+
+__all__ = ["LiveManager", "RecordManager", "RecordQuerySet"]
+
+T = TypeVar("T", bound=models.Model)
+
+
+class RecordQuerySet(models.QuerySet[T]):
+    """Records, live and deleted ones alike unless it comes from `objects`."""
+
+    def live(self) -> "RecordQuerySet[T]":
+        """Return those that are not in the recycle bin."""
+        return self.filter(is_deleted=False)
+
+    def deleted(self) -> "RecordQuerySet[T]":
+        """Return those in the recycle bin."""
+        return self.filter(is_deleted=True)
+
+    def update(self, **kwargs: Any) -> int:
+        """Update in one statement; who and when is noted unless `kwargs` say so."""
+        if self.model._meta.pk is not None and {"pk", self.model._meta.pk.name} & kwargs.keys():
+            raise ValueError("A record keeps its id for good.")
+        values = {**_stamps(kwargs), **kwargs}
+        if self.query.is_sliced or self.query.combinator or orm.tracked_object(self.model) is None:
+            return super().update(**values)
+        return orm.update_and_note(self, values, lambda rows: models.QuerySet.update(rows, **values))
+
+    update.alters_data = True  # type: ignore[attr-defined]  # Django's mark against calls from templates
+
+    def bulk_create(
+        self,
+        objs: Iterable[T],
+        batch_size: int | None = None,
+        ignore_conflicts: bool = False,
+        update_conflicts: bool = False,
+        update_fields: Collection[str] | None = None,
+        unique_fields: Collection[str] | None = None,
+    ) -> list[T]:
+        """Insert in one statement a batch. With conflicts ignored or resolved by updates, capture gives gaps."""
+        instances = list(objs)
+        now, user = clock.now(), acting_user()
+        for instance in instances:
+            cast("Any", instance).stamp_creation(now, user)
+        if update_conflicts and update_fields is not None:
+            update_fields = [*dict.fromkeys([*update_fields, *_stamps({})])]
+        with transaction.atomic(using=self.db, savepoint=False):
+            created = super().bulk_create(
+                instances,
+                batch_size=batch_size,
+                ignore_conflicts=ignore_conflicts,
+                update_conflicts=update_conflicts,
+                update_fields=update_fields,
+                unique_fields=unique_fields,
+            )
+            if ignore_conflicts or update_conflicts:
+                orm.note_upserted(self.model, created)
+            else:
+                orm.note_created(self.model, created, self.db)
+        return created
+
+    bulk_create.alters_data = True  # type: ignore[attr-defined]  # Django's mark against calls from templates
+
+    def bulk_update(self, objs: Iterable[T], fields: Iterable[str], batch_size: int | None = None) -> int:
+        """Update these fields of all `objs` in one statement a batch."""
+        instances, names = list(objs), list(fields)
+        with transaction.atomic(using=self.db, savepoint=False):
+            count = super().bulk_update(instances, names, batch_size=batch_size)
+            attnames = [cast("Any", self.model._meta.get_field(name)).attname for name in names]
+            for instance in instances:
+                known = snapshot_of(instance)
+                held = {name: vars(instance)[name] for name in attnames if not orm.is_expression(vars(instance)[name])}
+                if known is not None:
+                    known.wrote(held, current_scope(self.db))
+        return count
+
+    bulk_update.alters_data = True  # type: ignore[attr-defined]  # Django's mark against calls from templates
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """Move the live ones, and what depends on them, to the recycle bin. Returns counts as Django's delete does."""
+        if self.query.is_sliced:
+            raise TypeError("Cannot use 'limit' or 'offset' with delete().")
+        return deletion.delete(self.model, self.filter(is_deleted=False), self.db)
+
+    delete.alters_data = True  # type: ignore[attr-defined]  # Django's mark against calls from templates
+    delete.queryset_only = True  # type: ignore[attr-defined]  # no `Model.objects.delete()` that empties a table
+
+    def undelete(self) -> int:
+        """Bring back those in the recycle bin, and what went with them. Returns how many records came back.
+
+        Raises `UndeleteRefused`, and restores nothing, when one depends on a record that stays deleted.
+        """
+        return deletion.undelete(self.model, self.filter(is_deleted=True), self.db)
+
+    undelete.alters_data = True  # type: ignore[attr-defined]  # Django's mark against calls from templates
+    undelete.queryset_only = True  # type: ignore[attr-defined]  # as for `delete`
+
+    def purge(self) -> tuple[int, dict[str, int]]:
+        """Delete for good, by Django's rules for cascades."""
+        with transaction.atomic(using=self.db, savepoint=False):
+            deletion.forget_cleared_references(self.model, self.order_by().values("pk"), self.db)
+            return super().delete()
+
+    purge.alters_data = True  # type: ignore[attr-defined]  # Django's mark against calls from templates
+    purge.queryset_only = True  # type: ignore[attr-defined]  # as for `delete`
+
+
+class RecordManager(models.Manager.from_queryset(RecordQuerySet)):  # type: ignore[misc]  # made at run time
+    """All records, those in the recycle bin included."""
+
+
+class LiveManager(RecordManager):
+    """Records that are not in the recycle bin."""
+
+    def get_queryset(self) -> RecordQuerySet[Any]:
+        return cast("RecordQuerySet[Any]", super().get_queryset().filter(is_deleted=False))
+
+
+def _stamps(given: Iterable[str]) -> dict[str, Any]:
+    """Return who and when, as far as `given` does not say so itself."""
+    now, user = clock.now(), acting_user()
+    stamps = {"last_modified_date": now, "last_modified_by": user, "system_modstamp": now}
+    if "last_modified_by_id" in given:
+        del stamps["last_modified_by"]
+    return {name: value for name, value in stamps.items() if name not in given}
