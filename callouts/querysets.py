@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from django.db import models
+
+if TYPE_CHECKING:
+    from callouts.models import IntegrationLogEntry
 
 __all__ = ["IntegrationLogQuerySet"]
 
