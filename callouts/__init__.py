@@ -1,6 +1,6 @@
 """Outbound HTTP, the integration log, external services and their callbacks.
 
-`callouts.http` sends, `callouts.enqueue(...)` sends after commit, `callouts.limits()` tells what is left.
+`callouts.limits()` tells how many callouts the running transaction has left.
 """
 
 from callouts.head_room import Limits

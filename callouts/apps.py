@@ -1,9 +1,30 @@
 """Where the app joins Django."""
 
+from contextlib import AbstractContextManager
+
 from django.apps import AppConfig
+from django.db import connections
+from django.db.backends.signals import connection_created
+
+from callouts import limits
 
 
 class CalloutsConfig(AppConfig):
     name = "callouts"
     label = "callouts"
     verbose_name = "Callouts"
+
+    def ready(self) -> None:
+        from callouts import probes, uncommitted_work
+        from isthmus import health
+        from isthmus.jobs.hooks import register_job_context
+
+        connection_created.connect(uncommitted_work.watch, dispatch_uid="callouts.uncommitted_work")
+        for connection in connections.all(initialized_only=True):
+            uncommitted_work.watch(connection)
+        health.register(probes.IN_DOUBT)
+        register_job_context(_limits_of_job)
+
+
+def _limits_of_job(_job: object) -> AbstractContextManager[None]:
+    return limits.transaction_context()

@@ -14,11 +14,13 @@ CalloutError
 │   ├── RedirectRefused          answered with a redirect that leaves the credential's origin
 │   ├── TooManyRedirects         answered with redirects without end
 │   └── ErrorAnswered            a staged callout was answered with an error status
+│       └── TryLaterAnswered       … one that says that the same callout may succeed later
 └── CalloutInDoubt             it was sent and the answer is lost: the other side may or may not have acted
     ├── AnswerTimedOut           no complete answer within the time limit
     ├── ConnectionLost           the connection ended before the answer
     ├── ResponseBroken           the answer is cut short or is not HTTP
-    └── AnswerTooLarge           the answer is over the size limit and was not read to its end
+    ├── AnswerTooLarge           the answer is over the size limit and was not read to its end
+    └── RepeatableInDoubt        a staged callout whose answer is lost declared that repeating it is safe
 """
 
 from typing import ClassVar
@@ -40,10 +42,12 @@ __all__ = [
     "InvalidCallout",
     "LimitExceeded",
     "RedirectRefused",
+    "RepeatableInDoubt",
     "ResponseBroken",
     "SigningFailed",
     "TlsFailed",
     "TooManyRedirects",
+    "TryLaterAnswered",
     "UncommittedWorkPending",
 ]
 
@@ -63,7 +67,7 @@ class CalloutRefused(CalloutError):
 
 
 class UncommittedWorkPending(CalloutRefused):
-    """You have uncommitted work pending: commit or roll back first, or use callouts.enqueue(...), which leaves after commit."""
+    """You have uncommitted work pending. Commit first, or use callouts.enqueue(...): it leaves after the commit."""
 
     code: ClassVar[str] = "UNCOMMITTED_WORK_PENDING"
 
@@ -138,6 +142,13 @@ class ErrorAnswered(CalloutFailed):
     retryable: ClassVar[bool] = False
 
 
+class TryLaterAnswered(ErrorAnswered):
+    """The other side answered that the same callout may succeed later."""
+
+    code: ClassVar[str] = "TRY_LATER_ANSWERED"
+    retryable: ClassVar[bool] = True
+
+
 class CalloutInDoubt(CalloutError):
     """The request was sent and its answer is lost: the other side may or may not have acted on it."""
 
@@ -167,3 +178,10 @@ class AnswerTooLarge(CalloutInDoubt):
     """The request was sent; its answer is larger than callouts may read."""
 
     code: ClassVar[str] = "ANSWER_TOO_LARGE"
+
+
+class RepeatableInDoubt(CalloutInDoubt):
+    """The request was sent and its answer is lost; repeating it is safe."""
+
+    code: ClassVar[str] = "REPEATABLE_IN_DOUBT"
+    retryable: ClassVar[bool] = True

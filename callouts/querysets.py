@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from django.db import models
 
 if TYPE_CHECKING:
-    from callouts.models import IntegrationLogEntry
+    from callouts.models import IntegrationLogEntry  # noqa: F401 - ruff does not see it in the base class's brackets
 
 __all__ = ["IntegrationLogQuerySet"]
 

@@ -12,6 +12,7 @@ if not os.environ.get("DATABASE_URL"):
     os.environ.pop("DATABASE_URL", None)
 os.environ.setdefault("ISTHMUS_LOG_LEVEL", "WARNING")
 
+from callouts.testing import callout_mock as callout_mock
 from isthmus import clock, correlation, ids
 from isthmus.jobs.testing import jobs as jobs
 from tests.engines import chromium_path, postgres_url

@@ -97,6 +97,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "isthmus.middleware.CorrelationMiddleware",
+    "callouts.middleware.CalloutLimitsMiddleware",
     "isthmus.middleware.CollapsedSlashesMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -1,0 +1,265 @@
+"""The gate: a prepared request goes out, a whole answer or a named error comes back."""
+
+import http.client
+import io
+import os
+import ssl
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import requests
+import urllib3.exceptions
+from requests.structures import CaseInsensitiveDict
+from requests.utils import get_encoding_from_headers
+from urllib3.response import BaseHTTPResponse
+
+from callouts.conf import options
+from callouts.egress.passage import Deadline, Passage, current_passage
+from callouts.egress.resolver import Resolver, SystemResolver
+from callouts.egress.sockets import Pool, SecurePool, tls_context
+from callouts.errors import (
+    AnswerTimedOut,
+    AnswerTooLarge,
+    CalloutError,
+    ConnectFailed,
+    ConnectionLost,
+    InvalidCallout,
+    ResponseBroken,
+    TlsFailed,
+)
+from isthmus import clock
+
+__all__ = ["EgressGate", "Route", "Sender", "sender", "use"]
+
+_SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+_READ_BYTES = 64 * 1024
+_POOLS_AT_MOST = 256
+_CONNECTIONS_KEPT_AT_MOST = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """On whose behalf, and how, a request goes out."""
+
+    named_credential: str
+    callout_url: str = ""
+    """What user code asked for (`callout:Name/path?query`); "" for what an authentication protocol asks (tokens)."""
+    allow_internal_addresses: bool = False
+    max_body_bytes: int
+    """Largest answer that is read, after decompression."""
+
+
+class Sender(Protocol):
+    """What carries requests out: the gate, or its substitute in tests."""
+
+    def send(self, request: requests.PreparedRequest, *, route: Route, deadline: Deadline) -> requests.Response:
+        """Return the whole answer; redirects are answers. Raises an error of `callouts.errors`, nothing else."""
+
+
+PoolKey = tuple[str, bool, str, str, int, str]
+
+
+class EgressGate:
+    """The sender that opens sockets. Connections are kept per named credential and origin."""
+
+    def __init__(self, resolver: Resolver | None = None) -> None:
+        self._resolver = resolver or SystemResolver()
+        self._lock = threading.Lock()
+        self._pools: OrderedDict[PoolKey, Pool | SecurePool] = OrderedDict()
+        # A child process must not speak on its parent's connections.
+        os.register_at_fork(after_in_child=self._begin_anew)
+
+    def send(self, request: requests.PreparedRequest, *, route: Route, deadline: Deadline) -> requests.Response:
+        passage = self._passage(route, deadline)
+        try:
+            return self._sent(request, route, passage)
+        except CalloutError:
+            if not _may_go_again(request, passage):
+                raise
+        # The other side had closed a connection that was kept for it; on a new one there is nothing to repeat.
+        self._forget(request, route)
+        return self._sent(request, route, self._passage(route, deadline))
+
+    def close(self) -> None:
+        """Close every kept connection."""
+        with self._lock:
+            pools, self._pools = list(self._pools.values()), OrderedDict()
+        for pool in pools:
+            pool.close()
+
+    def _begin_anew(self) -> None:
+        self._lock = threading.Lock()
+        self._pools = OrderedDict()
+
+    def _passage(self, route: Route, deadline: Deadline) -> Passage:
+        return Passage(
+            deadline=deadline, resolver=self._resolver, allow_internal_addresses=route.allow_internal_addresses
+        )
+
+    def _sent(self, request: requests.PreparedRequest, route: Route, passage: Passage) -> requests.Response:
+        token = current_passage.set(passage)
+        began = clock.monotonic_seconds()
+        try:
+            seconds = passage.deadline.remaining()
+            raw = self._pool(request, route).urlopen(
+                method=request.method or "GET",
+                url=request.path_url,
+                body=request.body,
+                headers=dict(request.headers),
+                timeout=seconds,
+                retries=False,
+                redirect=False,
+                assert_same_host=False,
+                preload_content=False,
+                decode_content=False,
+            )
+            content = _read(raw, route.max_body_bytes)
+        except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+            raise _translated(error, request, passage) from error
+        finally:
+            current_passage.reset(token)
+        return _as_answer(request, raw, content, clock.monotonic_seconds() - began)
+
+    def _pool(self, request: requests.PreparedRequest, route: Route) -> Pool | SecurePool:
+        key = _pool_key(request, route)
+        with self._lock:
+            pool = self._pools.pop(key, None) or _new_pool(key)
+            self._pools[key] = pool
+            left_out = self._pools.popitem(last=False)[1] if len(self._pools) > _POOLS_AT_MOST else None
+        if left_out is not None:
+            left_out.close()
+        return pool
+
+    def _forget(self, request: requests.PreparedRequest, route: Route) -> None:
+        with self._lock:
+            pool = self._pools.pop(_pool_key(request, route), None)
+        if pool is not None:
+            pool.close()
+
+
+def _pool_key(request: requests.PreparedRequest, route: Route) -> PoolKey:
+    parts = urlsplit(request.url or "")
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise InvalidCallout(f"A callout goes to an http or https address, not to {parts.scheme or 'none'}.")
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return (
+        route.named_credential, route.allow_internal_addresses, parts.scheme, parts.hostname, port, options.ca_bundle,
+    )  # fmt: skip
+
+
+def _new_pool(key: PoolKey) -> Pool | SecurePool:
+    _, _, scheme, host, port, ca_bundle = key
+    if scheme == "http":
+        return Pool(host, port=port, maxsize=_CONNECTIONS_KEPT_AT_MOST)
+    return SecurePool(
+        host,
+        port=port,
+        maxsize=_CONNECTIONS_KEPT_AT_MOST,
+        cert_reqs="CERT_REQUIRED",
+        ssl_context=tls_context(ca_bundle),
+    )
+
+
+def _may_go_again(request: requests.PreparedRequest, passage: Passage) -> bool:
+    if not passage.used_kept_connection or passage.was_answered or passage.deadline.is_over():
+        return False
+    return not passage.was_sent or request.method in _SAFE_METHODS
+
+
+def _read(raw: BaseHTTPResponse, at_most: int) -> bytes:
+    """Return the whole body, decompressed. Raises `AnswerTooLarge` as soon as that is certain."""
+    try:
+        declared = raw.headers.get("Content-Length", "")
+        if declared.isdecimal() and int(declared) > at_most:
+            raise AnswerTooLarge(f"The answer is {declared} bytes long; {at_most} are read at most.")
+        parts: list[bytes] = []
+        size = 0
+        for part in raw.stream(_READ_BYTES, decode_content=True):
+            size += len(part)
+            if size > at_most:
+                raise AnswerTooLarge(f"The answer is longer than the {at_most} bytes that are read at most.")
+            parts.append(part)
+    except BaseException:
+        # Half-read connections are of no further use; closing one that is broken already may fail again.
+        with suppress(OSError):
+            raw.close()
+        raise
+    raw.release_conn()
+    return b"".join(parts)
+
+
+def _as_answer(
+    request: requests.PreparedRequest, raw: BaseHTTPResponse, content: bytes, seconds: float
+) -> requests.Response:
+    answer = requests.Response()
+    answer.status_code = raw.status
+    answer.reason = raw.reason or ""
+    answer.headers = CaseInsensitiveDict(raw.headers)
+    answer.encoding = get_encoding_from_headers(answer.headers)
+    answer.raw = io.BytesIO(content)
+    answer.url = request.url or ""
+    answer.request = request
+    answer.elapsed = timedelta(seconds=seconds)
+    return answer
+
+
+def _translated(error: Exception, request: requests.PreparedRequest, passage: Passage) -> CalloutError:
+    host = urlsplit(request.url or "").netloc.rpartition("@")[2]
+    causes = list(_causes(error))
+    is_late = passage.deadline.is_over() or any(isinstance(cause, TimeoutError) for cause in causes)
+    if not passage.was_sent:
+        return _translated_unsent(host, causes, is_late=is_late)
+    if is_late:
+        return AnswerTimedOut(f"{host} gave no complete answer within {passage.deadline.seconds:g} s.")
+    if passage.was_answered:
+        return ResponseBroken(f"The answer of {host} is cut short or is not HTTP.")
+    return ConnectionLost(f"{host} ended the connection before it answered.")
+
+
+def _translated_unsent(host: str, causes: list[BaseException], *, is_late: bool) -> CalloutError:
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return TlsFailed(f"{host} could not prove who it is ({cause.verify_message}); nothing was sent.")
+    if any(isinstance(cause, ssl.SSLError) and not isinstance(cause, TimeoutError) for cause in causes):
+        return TlsFailed(f"No TLS with {host}; nothing was sent.")
+    if is_late:
+        return ConnectFailed(f"No connection to {host} in time; nothing was sent.")
+    return ConnectFailed(f"The connection to {host} ended before anything was sent.")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield the error and every error in it: urllib3 and http.client carry them in arguments as well as in chains."""
+    waiting, seen = [error], set()
+    while waiting:
+        cause = waiting.pop()
+        if id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        inner = (*cause.args, cause.__cause__, cause.__context__)
+        waiting.extend(found for found in inner if isinstance(found, BaseException))
+
+
+_sender: Sender = EgressGate()
+
+
+def sender() -> Sender:
+    """Return what carries requests out."""
+    return _sender
+
+
+@contextmanager
+def use(substitute: Sender) -> Iterator[Sender]:
+    """Let `substitute` carry all requests of this process while the block runs (for tests)."""
+    global _sender
+    before, _sender = _sender, substitute
+    try:
+        yield substitute
+    finally:
+        _sender = before

@@ -1,0 +1,189 @@
+"""What the integration log may keep of an exchange: secrets masked, sizes capped.
+
+Masking goes by name (headers, JSON keys, form and query parameters, XML elements), because a value does not show that
+it is a secret; and by shape where a secret has one (`Bearer …`, the token in a callback address). Text in a format
+that is not understood is masked by the same names as far as they can be recognised.
+
+>>> url("https://bank.example/loans?api_key=abc&page=2")
+'https://bank.example/loans?api_key=********&page=2'
+>>> headers({"Authorization": "Bearer abc", "Accept": "application/json"})
+{'Authorization': '********', 'Accept': 'application/json'}
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import unquote_plus, urlsplit, urlunsplit
+
+__all__ = ["MASK", "body", "headers", "is_sensitive", "text", "url"]
+
+MASK = "********"
+
+# Over this size a JSON body is not parsed for the log; its beginning is masked as text instead.
+_PARSE_AT_MOST_BYTES = 1024 * 1024
+
+# A name is compared without case and without anything that is not a letter or digit.
+_SENSITIVE_PARTS = (
+    "password", "passwd", "passphrase", "pwd", "secret", "token", "authorization", "apikey", "accesskey", "privatekey",
+    "assertion", "credential", "cookie", "signature", "sessionid", "codeverifier", "cardnumber",
+)  # fmt: skip
+_SENSITIVE_NAMES = {"auth", "sig", "jwt", "sid", "cvv", "cvc", "pin", "samlresponse"}
+_HARMLESS_NAMES = {"tokentype", "tokenurl", "tokenendpoint"}
+
+_SEPARATORS = r"(?:/|\\/|%(?:25)*2F)"
+_CALLBACK_ADDRESS = re.compile(rf"(services{_SEPARATORS}callbacks{_SEPARATORS})([A-Za-z0-9_~.-]+)", re.IGNORECASE)
+_AUTHORIZATION_VALUE = re.compile(r"\b(Bearer|Basic|OAuth|Token)(\s+|%20|\+)[A-Za-z0-9._~+/=!%-]{6,}", re.IGNORECASE)
+# In text: `"name": "value"`, `name=value`, `<name>value</name>`, the last two also when the end is cut off.
+_NAME = r"[\w.\-:\[\]]{1,80}"
+_QUOTED_PAIR = re.compile(
+    rf"""(?P<q>\\?["'])(?P<name>{_NAME})(?P=q)(?P<mid>\s*[:=]\s*)"""
+    r"""(?:(?P<vq>\\?["'])(?:\\.|(?!(?P=vq)).)*(?:(?P=vq)|\Z)|[\[{][^\]}]*(?:[\]}]|\Z)|[^\s,}\]"']+)""",
+    re.DOTALL,
+)
+_PLAIN_PAIR = re.compile(
+    rf"""(?P<name>{_NAME})(?P<mid>\s*[=:]\s*)(?P<value>"[^"]*(?:"|\Z)|'[^']*(?:'|\Z)|[^\s&;,"'<>]+)"""
+)
+_ELEMENT = re.compile(r"<(?P<name>[\w.\-:]{1,80})(?P<attributes>[^<>]*)>(?P<value>[^<]+)")
+
+
+def is_sensitive(name: str) -> bool:
+    """Return whether what goes by this name (of a header, key, parameter) is kept out of the log."""
+    plain = re.sub(r"[^a-z0-9]", "", name.rsplit(":", 1)[-1].lower())
+    if plain in _HARMLESS_NAMES:
+        return False
+    return plain in _SENSITIVE_NAMES or any(part in plain for part in _SENSITIVE_PARTS)
+
+
+def headers(given: Mapping[str, str | bytes] | Iterable[tuple[str, str | bytes]]) -> dict[str, str]:
+    """Return headers as the log keeps them; repeated ones joined by a comma."""
+    kept: dict[str, str] = {}
+    for name, value in given.items() if isinstance(given, Mapping) else given:
+        shown = value.decode("latin-1") if isinstance(value, bytes) else str(value)
+        shown = MASK if is_sensitive(name) else text(shown)
+        kept[name] = f"{kept[name]}, {shown}" if name in kept else shown
+    return kept
+
+
+def url(given: str) -> str:
+    """Return an address without user-info, with sensitive parameters and callback tokens masked."""
+    try:
+        parts = urlsplit(given)
+    except ValueError:
+        return text(given)
+    place = parts.netloc.rpartition("@")
+    netloc = f"{MASK}@{place[2]}" if place[1] else parts.netloc
+    return _shapes_masked(
+        urlunsplit((parts.scheme, netloc, parts.path, _form_masked(parts.query), _form_masked(parts.fragment)))
+    )
+
+
+def body(given: bytes | str | None, content_type: str, *, at_most_bytes: int) -> str:
+    """Return a body as the log keeps it: masked, at most `at_most_bytes` long, what is not text as size and SHA-256.
+
+    A body that was cut says so at its end (the note is not counted).
+    """
+    if not given:
+        return ""
+    raw = given.encode("utf-8", "surrogatepass") if isinstance(given, str) else given
+    readable = _as_text(raw, content_type)
+    if readable is None:
+        return _described(raw)
+    masked, is_cut = _masked(readable, content_type, len(raw), at_most_bytes)
+    encoded = _clean(masked).encode()
+    if not is_cut and len(encoded) <= at_most_bytes:
+        return encoded.decode()
+    return f"{encoded[:at_most_bytes].decode(errors='ignore')}… [cut; {len(raw)} bytes in all]"
+
+
+def text(given: str) -> str:
+    """Return free text with everything masked that can be recognised as a secret."""
+    masked = _QUOTED_PAIR.sub(_quoted_pair_masked, given)
+    masked = _ELEMENT.sub(_element_masked, masked)
+    # Before the pairs: in `Authorization: Bearer abc` the pair ends at the blank.
+    masked = _shapes_masked(masked)
+    return _PLAIN_PAIR.sub(_plain_pair_masked, masked)
+
+
+def _masked(readable: str, content_type: str, size: int, at_most_bytes: int) -> tuple[str, bool]:
+    """Return the masked text, and whether some of it was left out."""
+    kind = _media_type(content_type)
+    if kind == "application/x-www-form-urlencoded" and size <= _PARSE_AT_MOST_BYTES:
+        return _shapes_masked(_form_masked(readable)), False
+    if size <= _PARSE_AT_MOST_BYTES and (kind.endswith(("/json", "+json")) or readable.lstrip()[:1] in {"{", "["}):
+        try:
+            parsed = json.loads(readable)
+            return _shapes_masked(json.dumps(_json_masked(parsed), ensure_ascii=False)), False
+        except (ValueError, RecursionError):
+            pass
+    # Cut before masking: patterns over megabytes would cost more than the callout. A value cut in two is still masked.
+    return text(readable[:at_most_bytes]), len(readable) > at_most_bytes
+
+
+def _json_masked(value: Any) -> Any:
+    if isinstance(value, dict):
+        # Pairs such as {"name": "password", "value": "x"} hide the name in a value.
+        named = any(isinstance(value.get(key), str) and is_sensitive(value[key]) for key in ("name", "key", "field"))
+        return {
+            key: MASK if is_sensitive(key) or (named and key.lower() == "value") else _json_masked(inner)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [_json_masked(inner) for inner in value]
+    return value
+
+
+def _form_masked(given: str) -> str:
+    pairs = []
+    for pair in given.split("&"):
+        name, equals, _ = pair.partition("=")
+        pairs.append(f"{name}={MASK}" if equals and is_sensitive(unquote_plus(name)) else pair)
+    return "&".join(pairs)
+
+
+def _shapes_masked(given: str) -> str:
+    masked = _CALLBACK_ADDRESS.sub(rf"\1{MASK}", given)
+    return _AUTHORIZATION_VALUE.sub(rf"\1\2{MASK}", masked)
+
+
+def _quoted_pair_masked(found: re.Match[str]) -> str:
+    if not is_sensitive(found["name"]):
+        return found[0]
+    quote = found["q"]
+    return f"{quote}{found['name']}{quote}{found['mid']}{quote}{MASK}{quote}"
+
+
+def _plain_pair_masked(found: re.Match[str]) -> str:
+    return f"{found['name']}{found['mid']}{MASK}" if is_sensitive(found["name"]) else found[0]
+
+
+def _element_masked(found: re.Match[str]) -> str:
+    return f"<{found['name']}{found['attributes']}>{MASK}" if is_sensitive(found["name"]) else found[0]
+
+
+def _media_type(content_type: str) -> str:
+    return content_type.split(";", 1)[0].strip().lower()
+
+
+def _as_text(raw: bytes, content_type: str) -> str | None:
+    """Return the body as text, or `None` when it is none (multipart counts as none: it may carry files)."""
+    if _media_type(content_type).startswith(("image/", "audio/", "video/", "multipart/", "application/octet-stream")):
+        return None
+    named = re.search(r"charset=\"?([\w.-]+)", content_type, re.IGNORECASE)
+    for charset in (named[1], "utf-8") if named else ("utf-8",):
+        try:
+            readable = raw.decode(charset)
+        except (LookupError, ValueError):
+            continue
+        return None if "\x00" in readable else readable
+    return None
+
+
+def _described(raw: bytes) -> str:
+    return f"[{len(raw)} bytes, not text; SHA-256 {hashlib.sha256(raw).hexdigest()}]"
+
+
+def _clean(given: str) -> str:
+    """Return text that every database stores: no NUL (PostgreSQL refuses it), no lone surrogates."""
+    return given.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
