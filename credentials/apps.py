@@ -1,10 +1,9 @@
 """Where the app joins Django."""
 
-from collections.abc import Iterable
-
 from django.apps import AppConfig
+from django.core import checks
 
-from isthmus.access.registry import GrantKind, register_grant_kind
+from isthmus.access.registry import register_grant_kind
 
 
 class CredentialsConfig(AppConfig):
@@ -13,10 +12,8 @@ class CredentialsConfig(AppConfig):
     verbose_name = "Credentials"
 
     def ready(self) -> None:
-        register_grant_kind(
-            GrantKind(name="principal", label="Principals", actions=("use",), targets=self._principal_targets)
-        )
+        from credentials.checks import check_external_credentials
+        from credentials.grants import PRINCIPAL
 
-    def _principal_targets(self) -> Iterable[str]:
-        principals = self.get_model("Principal").objects.select_related("external_credential")
-        return [str(principal) for principal in principals]
+        register_grant_kind(PRINCIPAL)
+        checks.register(check_external_credentials, checks.Tags.database)

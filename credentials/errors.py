@@ -29,6 +29,7 @@ __all__ = [
     "AuthenticationFailed",
     "CredentialDisabled",
     "CredentialError",
+    "CredentialInvalid",
     "CredentialRefused",
     "InsecureOrigin",
     "OutsideOrigin",
@@ -95,6 +96,12 @@ class OutsideOrigin(CredentialRefused):
     """The address leaves the named credential's origin."""
 
     code = "OUTSIDE_ORIGIN"
+
+
+class CredentialInvalid(CredentialRefused):
+    """This cannot be set up like that."""
+
+    code = "CREDENTIAL_INVALID"
 
 
 class UnknownProtocol(CredentialRefused):

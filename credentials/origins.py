@@ -18,7 +18,7 @@ from requests.utils import requote_uri
 
 from credentials.errors import OutsideOrigin
 
-__all__ = ["Origin"]
+__all__ = ["Origin", "refuse_unsafe_characters"]
 
 _MAXIMUM_LENGTH = 8_000
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", re.ASCII)
@@ -43,7 +43,7 @@ class Origin:
     @classmethod
     def parse(cls, url: str) -> "Origin":
         """Read a named credential's URL. Raises `OutsideOrigin` with a sentence that says what is wrong."""
-        _refuse_characters(url)
+        refuse_unsafe_characters(url)
         try:
             parts = urlsplit(url)
             port = parts.port
@@ -69,7 +69,7 @@ class Origin:
         """Return the address of `/path?query` within this origin ("" is the origin itself). Raises `OutsideOrigin`."""
         if len(path_and_query) > _MAXIMUM_LENGTH:
             raise OutsideOrigin(f"A path with its query is at most {_MAXIMUM_LENGTH:,} characters long.")
-        _refuse_characters(path_and_query)
+        refuse_unsafe_characters(path_and_query)
         if path_and_query and path_and_query[0] not in "/?":
             raise OutsideOrigin("Give a path that begins with `/`; scheme, host and port are the credential's.")
         if "#" in path_and_query:
@@ -102,7 +102,8 @@ def _authority(parts: SplitResult, port: int | None) -> str:
     return host.lower() if port is None else f"{host.lower()}:{port}"
 
 
-def _refuse_characters(text: str) -> None:
+def refuse_unsafe_characters(text: str) -> None:
+    """Raise `OutsideOrigin` for characters that two readers of a URL may take differently."""
     if "\\" in text:
         raise OutsideOrigin("A URL holds no backslash. Write it as %5C if it belongs to the path or query.")
     if any(unicodedata.category(character) in _UNPRINTABLE for character in text):

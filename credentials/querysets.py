@@ -37,4 +37,4 @@ class PrincipalSecretQuerySet(models.QuerySet["PrincipalSecret"]):
 
     def of(self, principal: "Principal", user: "User | None") -> "PrincipalSecretQuerySet":
         """Keep the secrets that `principal` itself holds (`user` is `None`) or that `user` holds at it."""
-        return self.filter(principal=principal, user=user) if user else self.filter(principal=principal, user=None)
+        return self.filter(principal=principal, user=user)
