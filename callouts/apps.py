@@ -15,7 +15,7 @@ class CalloutsConfig(AppConfig):
     verbose_name = "Callouts"
 
     def ready(self) -> None:
-        from callouts import probes, uncommitted_work
+        from callouts import console, probes, uncommitted_work
         from isthmus import health
         from isthmus.jobs.hooks import register_job_context
 
@@ -24,6 +24,7 @@ class CalloutsConfig(AppConfig):
             uncommitted_work.watch(connection)
         health.register(probes.IN_DOUBT)
         register_job_context(_limits_of_job)
+        console.register()
 
 
 def _limits_of_job(_job: object) -> AbstractContextManager[None]:

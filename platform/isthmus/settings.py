@@ -107,8 +107,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "csp.middleware.CSPMiddleware",
-    "isthmus.console.content_security.AdminContentSecurityMiddleware",
+    "isthmus.console.content_security.ContentSecurityMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
 

@@ -1,27 +1,24 @@
-"""The content security policy: strict everywhere, a little less so where the admin's theme needs it."""
+"""The content security policy: strict everywhere, a little less so where the set-up pages' theme needs it."""
 
-from collections.abc import Callable
-
+from csp.middleware import CSPMiddleware, PolicyParts
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 
-__all__ = ["AdminContentSecurityMiddleware"]
+__all__ = ["ContentSecurityMiddleware"]
 
 ADMIN_ADDITIONS = {"script-src": ["'unsafe-eval'"], "style-src": ["'unsafe-inline'"]}
-"""The admin's theme evaluates attributes (Alpine's standard build) and writes its colours into the page:
-https://alpinejs.dev/advanced/csp. It stays away from every other address."""
+"""The theme evaluates attributes (Alpine's standard build, https://alpinejs.dev/advanced/csp) and writes its colours
+into the page. Nothing of this reaches any other address."""
 
 
-class AdminContentSecurityMiddleware:
-    """Adds to the policy under the admin's address; stands after `CSPMiddleware`, which writes the header."""
+class ContentSecurityMiddleware(CSPMiddleware):
+    """Writes the policy of the settings, with the additions under the admin's address."""
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
-        self._get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        answer = self._get_response(request)
+    def get_policy_parts(
+        self, request: HttpRequest, response: HttpResponseBase, report_only: bool = False
+    ) -> PolicyParts:
+        parts = super().get_policy_parts(request, response, report_only)
         if request.path.startswith(reverse("admin:index")):
-            # django-csp reads this attribute; its own decorators set it too.
-            answer._csp_update = ADMIN_ADDITIONS  # type: ignore[attr-defined]  # noqa: SLF001 - as said
-        return answer
+            parts.update = {**(parts.update or {}), **ADMIN_ADDITIONS}
+        return parts

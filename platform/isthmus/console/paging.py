@@ -45,33 +45,39 @@ class _Cursor:
             return None
         return cls(direction, at, key) if direction in {"older", "newer"} else None
 
-    def condition(self, moment: str) -> Q:
+    @classmethod
+    def at_row(cls, direction: str, row: Model, moment: str | None) -> str:
+        """Return the text of the cursor that goes on from `row`."""
+        at = getattr(row, moment) if moment else _EPOCH
+        return f"{direction}.{(at - _EPOCH) // timedelta(microseconds=1)}.{row.pk}"
+
+    def condition(self, moment: str | None) -> Q:
         side = "lt" if self.direction == "older" else "gt"
+        beyond = Q(**{f"pk__{side}": self.pk})
+        if moment is None:
+            return beyond
         # The first condition alone lets the database start in the index; the second settles rows of the same moment.
-        return Q(**{f"{moment}__{side}e": self.at}) & (
-            Q(**{f"{moment}__{side}": self.at}) | Q(**{f"pk__{side}": self.pk})
-        )
+        return Q(**{f"{moment}__{side}e": self.at}) & (Q(**{f"{moment}__{side}": self.at}) | beyond)
 
 
-def newest_first(rows: QuerySet[M], *, moment: str, cursor: str = "", size: int = PAGE_SIZE) -> CursorPage[M]:
-    """Return one page of `rows` ordered by the field `moment`; one query. A cursor that makes no sense is the start."""
+def newest_first(rows: QuerySet[M], *, moment: str | None, cursor: str = "", size: int = PAGE_SIZE) -> CursorPage[M]:
+    """Return one page of `rows`; one query. A cursor that makes no sense is the start.
+
+    `moment` is the field to order by, the primary key settling equal ones; `None` orders by the primary key alone, for
+    keys that grow with time.
+    """
     place = _Cursor.parsed(cursor, rows.model) if cursor else None
     backwards = place is not None and place.direction == "newer"
-    order = (moment, "pk") if backwards else (f"-{moment}", "-pk")
+    fields = [moment, "pk"] if moment else ["pk"]
     chosen = rows.filter(place.condition(moment)) if place else rows
-    found = list(chosen.order_by(*order)[: size + 1])
+    found = list(chosen.order_by(*(fields if backwards else [f"-{field}" for field in fields]))[: size + 1])
     has_more, found = len(found) > size, found[:size]
     if backwards:
         found.reverse()
-    has_older = has_more if not backwards else True
+    has_older = backwards or has_more
     has_newer = has_more if backwards else place is not None
-
-    def cursor_at(direction: str, row: M) -> str:
-        microseconds = (getattr(row, moment) - _EPOCH) // timedelta(microseconds=1)
-        return f"{direction}.{microseconds}.{row.pk}"
-
     return CursorPage(
         rows=found,
-        older=cursor_at("older", found[-1]) if found and has_older else "",
-        newer=cursor_at("newer", found[0]) if found and has_newer else "",
+        older=_Cursor.at_row("older", found[-1], moment) if found and has_older else "",
+        newer=_Cursor.at_row("newer", found[0], moment) if found and has_newer else "",
     )

@@ -1,5 +1,14 @@
 """The app's addresses."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from isthmus.jobs import views
+
+app_name = "jobs"
+urlpatterns: list[URLPattern] = [
+    path("", views.jobs, name="list"),
+    path("schedules/", views.schedules, name="schedules"),
+    path("<uuid:job_id>/", views.detail, name="detail"),
+    path("<uuid:job_id>/abort/", views.abort, name="abort"),
+    path("<uuid:job_id>/retry/", views.retry, name="retry"),
+]

@@ -1,0 +1,132 @@
+"""What callouts add to the console: the integration log's page, figures, metrics and time line entries."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from django.db.models import Count, Q, QuerySet
+from django.urls import reverse
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from callouts.conf import options
+from callouts.models import Direction, IntegrationLogEntry, Outcome
+from isthmus import clock
+from isthmus.console import timeline
+from isthmus.console.references import as_uuid
+from isthmus.console.registry import Figure, Page, register_figures, register_metrics, register_page
+from isthmus.console.tones import Status, Tone
+
+__all__ = ["entries_of", "figures", "metrics", "register", "status_of"]
+
+_STATUSES = {
+    Outcome.SUCCEEDED: Status("Succeeded", Tone.GOOD),
+    Outcome.FAILED: Status("Failed", Tone.BAD),
+    Outcome.IN_DOUBT: Status("In doubt", Tone.WARNING, "question"),
+    Outcome.REFUSED: Status("Refused", Tone.NEUTRAL, "ban"),
+}
+_UNDER_WAY = Status("Under way", Tone.BUSY)
+# Bodies and headers are large; a time line and a table show neither.
+_NOT_LISTED = ("request_headers", "request_body", "response_headers", "response_body")
+
+
+def register() -> None:
+    """Join the console; called once, when the app is ready."""
+    register_page(Page("Integration log", "callouts:log", "exchange", 20))
+    register_figures(figures)
+    register_metrics(metrics)
+    timeline.register_source(entries_of, finds=correlations_of, recent=latest)
+
+
+def status_of(entry: IntegrationLogEntry) -> Status:
+    """Return how an exchange ended, as a chip shows it.
+
+    One without an end is under way only as long as a callout may take; after that its process must have died.
+    """
+    is_recent = clock.now() - entry.started_at < _longest()
+    if entry.outcome == Outcome.IN_DOUBT and entry.is_under_way and is_recent:
+        return _UNDER_WAY
+    return _STATUSES[Outcome(entry.outcome)]
+
+
+def _longest() -> timedelta:
+    return timedelta(seconds=options.max_timeout_seconds)
+
+
+def listed() -> QuerySet[IntegrationLogEntry]:
+    """Return every entry with what lists show, and nothing large."""
+    return IntegrationLogEntry.objects.defer(*_NOT_LISTED)
+
+
+def figures() -> Iterable[Figure]:
+    """Yield how many exchanges began in the last 24 hours, and how many wait for somebody's judgement."""
+    now = clock.now()
+    maybe_under_way = Q(duration_ms__isnull=True, started_at__gte=now - _longest())
+    counts = IntegrationLogEntry.objects.since(now - timedelta(hours=24)).aggregate(
+        outbound=Count("pk", filter=Q(direction=Direction.OUTBOUND)),
+        inbound=Count("pk", filter=Q(direction=Direction.INBOUND)),
+        failed_out=Count("pk", filter=Q(direction=Direction.OUTBOUND, outcome=Outcome.FAILED)),
+        failed_in=Count("pk", filter=Q(direction=Direction.INBOUND, outcome=Outcome.FAILED)),
+        in_doubt=Count("pk", filter=Q(outcome=Outcome.IN_DOUBT) & ~maybe_under_way),
+    )
+    log = f"{reverse('callouts:log')}?since=24h"
+    yield _with_failures("Callouts", counts["outbound"], counts["failed_out"], f"{log}&direction=outbound")
+    yield _with_failures("Calls from outside", counts["inbound"], counts["failed_in"], f"{log}&direction=inbound")
+    in_doubt = counts["in_doubt"]
+    tone, hint = (Tone.WARNING, "sent, answer lost") if in_doubt else (Tone.GOOD, "every answer known")
+    yield Figure("In doubt", f"{in_doubt:,}", f"{log}&outcome=in_doubt", tone, hint)
+
+
+def _with_failures(label: str, number: int, failed: int, url: str) -> Figure:
+    if not number:
+        return Figure(label, "0", url)
+    if failed:
+        return Figure(label, f"{number:,}", f"{url}&outcome=failed", Tone.BAD, f"{failed:,} failed")
+    return Figure(label, f"{number:,}", url, Tone.GOOD, "none failed")
+
+
+def metrics() -> Iterator[Metric]:
+    """Yield the kept entries by direction and outcome."""
+    kept = GaugeMetricFamily(
+        "isthmus_integration_log_entries", "Kept exchanges by outcome.", labels=["direction", "outcome"]
+    )
+    counts = dict.fromkeys(((direction, outcome) for direction in Direction.values for outcome in Outcome.values), 0)
+    rows = IntegrationLogEntry.objects.order_by().values_list("direction", "outcome").annotate(number=Count("pk"))
+    counts.update({(direction, outcome): number for direction, outcome, number in rows})
+    for labels, number in counts.items():
+        kept.add_metric(list(labels), number)
+    yield kept
+
+
+def entries_of(correlation_ids: Sequence[str], limit: int) -> Iterable[timeline.Entry]:
+    """Return what was sent and what came in under these correlation ids."""
+    return map(_entry, listed().filter(correlation_id__in=correlation_ids).order_by("started_at", "pk")[:limit])
+
+
+def correlations_of(reference: str) -> Iterable[str]:
+    """Return the correlation ids of the exchange of this id, or of those about the record of this id."""
+    wanted = Q(record_id=reference)
+    if given := as_uuid(reference):
+        wanted |= Q(pk=given)
+    found = IntegrationLogEntry.objects.filter(wanted).order_by("-started_at")
+    return found.values_list("correlation_id", flat=True)[: timeline.ENTRIES_SHOWN]
+
+
+def latest(limit: int) -> Iterable[timeline.Entry]:
+    """Return the latest exchanges."""
+    return map(_entry, listed().order_by("-started_at", "-pk")[:limit])
+
+
+def _entry(entry: IntegrationLogEntry) -> timeline.Entry:
+    is_inbound = entry.direction == Direction.INBOUND
+    answer = f"HTTP {entry.status_code}" if entry.status_code else entry.error_code
+    parts = [answer, f"{entry.duration_ms} ms" if entry.duration_ms is not None else "", entry.named_credential]
+    return timeline.Entry(
+        at=entry.started_at,
+        kind="Call from outside" if is_inbound else "Callout",
+        icon="arrow-in" if is_inbound else "arrow-out",
+        title=entry.operation or f"{entry.method} {urlsplit(entry.url).path or entry.url}",
+        status=status_of(entry),
+        url=reverse("callouts:entry", args=[entry.pk]),
+        detail=" · ".join(filter(None, parts)),
+        correlation_id=entry.correlation_id,
+    )
