@@ -1,9 +1,28 @@
 """Where the app joins Django."""
 
 from django.apps import AppConfig
+from django.core import checks as django_checks
+from django.db.models.signals import post_migrate
+from django.utils.module_loading import autodiscover_modules
 
 
 class EventsConfig(AppConfig):
     name = "events"
     label = "events"
     verbose_name = "Events"
+
+    def ready(self) -> None:
+        from events import changes, checks, grants, migrations_done, probes, registry, sobjects
+        from isthmus.access.registry import register_grant_kind
+        from isthmus.objects import registry as objects
+        from isthmus.objects.capture import register_sink
+
+        autodiscover_modules("platform_events")
+        autodiscover_modules("subscribers")
+        for object_type in sobjects.object_types(registry.all_events()):
+            objects.register(object_type)
+        register_grant_kind(grants.EVENT_GRANTS)
+        register_sink(changes.stage_changes)
+        probes.register()
+        django_checks.register(checks.check_event_log)
+        post_migrate.connect(migrations_done.synchronise_tables, sender=self, dispatch_uid="events.synchronise")

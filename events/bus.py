@@ -17,13 +17,13 @@ from events.conf import options
 from events.errors import PayloadProblem
 from events.fields import format_datetime
 from events.models import OutboxEvent
+from events.publishers import publisher_id
 from events.transactions import current_transaction
-from events.users import Publisher, publisher
 from isthmus import clock, correlation
 from isthmus.access import policy
 from isthmus.logs import get_logger
 
-__all__ = ["Publishable", "PublishResult", "publish"]
+__all__ = ["PublishResult", "Publishable", "publish"]
 
 log = get_logger(__name__)
 
@@ -71,24 +71,19 @@ def publish(events: Sequence[Publishable], *, user: Any = None, all_or_none: boo
         for name in {event.event_name for event in events}:
             policy.require(user, "event", "publish", name)
     now = clock.now()
-    by = publisher(user)
+    by = publisher_id(user)
     checked = [_check(event, by, format_datetime(now)) for event in events]
     refused = [problems for _, problems in checked if problems]
-    wanted = [
-        (event, payload)
-        for event, (payload, problems) in zip(events, checked, strict=True)
-        if not problems and not (all_or_none and refused)
-    ]
-    if wanted:
-        _write(wanted, by)
+    holds_back = all_or_none and bool(refused)
+    if not holds_back:
+        _write([(event, kept) for event, (kept, problems) in zip(events, checked, strict=True) if not problems])
     if refused:
         log.warning("events.refused", count=len(refused), first=refused[0][0].message)
-    written = {id(event) for event, _ in wanted}
     return [
         PublishResult(
-            success=id(event) in written,
+            success=not problems and not holds_back,
             event_uuid=event.event_uuid,
-            errors=tuple(problems) or (() if id(event) in written else (_KEPT_BACK,)),
+            errors=tuple(problems) or ((_KEPT_BACK,) if holds_back else ()),
         )
         for event, (_, problems) in zip(events, checked, strict=True)
     ]
@@ -99,9 +94,9 @@ _KEPT_BACK = PayloadProblem(
 )
 
 
-def _check(event: Publishable, by: Publisher, created: str) -> tuple[dict[str, Any], list[PayloadProblem]]:
+def _check(event: Publishable, by: str, created: str) -> tuple[dict[str, Any], list[PayloadProblem]]:
     fields, problems = event.payload()
-    payload = {"CreatedDate": created, "CreatedById": by.record_id, **fields}
+    payload = {"CreatedDate": created, "CreatedById": by, **fields}
     size = len(json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))
     if size > options.max_event_bytes:
         problems = [
@@ -114,7 +109,9 @@ def _check(event: Publishable, by: Publisher, created: str) -> tuple[dict[str, A
     return payload, problems
 
 
-def _write(wanted: Sequence[tuple[Publishable, dict[str, Any]]], by: Publisher) -> None:
+def _write(wanted: Sequence[tuple[Publishable, dict[str, Any]]]) -> None:
+    if not wanted:
+        return
     correlation_id = correlation.current_or_new()
     with transaction.atomic(savepoint=False):
         key = current_transaction()
@@ -128,7 +125,6 @@ def _write(wanted: Sequence[tuple[Publishable, dict[str, Any]]], by: Publisher) 
                 transaction_key=key.key,
                 ordinal=ordinal,
                 correlation_id=correlation_id,
-                user_id=by.user_id,
             )
             for (event, payload), ordinal in zip(wanted, key.take_ordinals(len(wanted)), strict=True)
         )

@@ -42,6 +42,9 @@ class EventOptions(Options, prefix="ISTHMUS_EVENTS_"):
         10.0, help_text="Seconds that running subscribers get to finish when the bus is told to stop.", minimum=0
     )
     heartbeat_seconds = option(2.0, help_text="Seconds between two signs of life of the bus.", minimum=0.1)
+    silent_seconds = option(
+        15.0, help_text="Seconds without a sign of life after which the bus counts as gone.", minimum=1
+    )
     relay_alarm_seconds = option(
         30.0, help_text="Age of the oldest event not yet relayed from which on the relay counts as unwell.", minimum=1
     )

@@ -21,6 +21,7 @@ __all__ = [
     "InvalidSubscriber",
     "PayloadProblem",
     "ReplayIdExpired",
+    "SubscriberBrokeTransaction",
     "UnknownEvent",
     "UnknownTopic",
 ]
@@ -82,3 +83,7 @@ class InvalidDefinition(EventError):
 
 class InvalidSubscriber(EventError):
     """A subscriber is declared wrongly."""
+
+
+class SubscriberBrokeTransaction(EventError):
+    """The subscriber caught a database error and went on, so what it wrote is lost. Wrap the statement in atomic()."""

@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Generic, TypeVar, overload
 from django.utils.dateparse import parse_date, parse_datetime
 
 from events.errors import InvalidDefinition
+from isthmus.objects.errors import MalformedId
+from isthmus.objects.record_ids import to_18
 
 __all__ = [
     "Checkbox",
@@ -27,7 +29,6 @@ T = TypeVar("T")
 _API_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*__c")
 # PostgreSQL keeps no NUL in JSON, and no encoder writes half of a surrogate pair.
 _NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
-_ID_15_OR_18 = re.compile(r"[A-Za-z0-9]{15}([A-Za-z0-9]{3})?")
 
 
 class ValueRefused(ValueError):
@@ -169,14 +170,20 @@ class Number(EventField[int | float | Decimal]):
             raise ValueRefused("takes a number, not a text that is none.") from None
         if not number.is_finite():
             raise ValueRefused("takes a finite number.", code="NUMBER_OUTSIDE_VALID_RANGE")
-        whole_digits = self.precision - self.scale
-        # Compared before rounding: a huge exponent must not be written out in digits.
-        if number and number.adjusted() >= whole_digits:
+        # Compared before rounding too: a huge exponent must not be written out in digits.
+        rounded = self._rounded(number) if self._fits(number) else number
+        if not self._fits(rounded):
             raise ValueRefused(
-                f"takes at most {whole_digits} digits before the point.", code="NUMBER_OUTSIDE_VALID_RANGE"
+                f"takes at most {self.precision - self.scale} digits before the point.",
+                code="NUMBER_OUTSIDE_VALID_RANGE",
             )
-        rounded = number.quantize(Decimal(1).scaleb(-self.scale), rounding=ROUND_HALF_UP)
         return int(rounded) if rounded == rounded.to_integral_value() else float(rounded)
+
+    def _fits(self, number: Decimal) -> bool:
+        return not number or number.adjusted() < self.precision - self.scale
+
+    def _rounded(self, number: Decimal) -> Decimal:
+        return number.quantize(Decimal(1).scaleb(-self.scale), rounding=ROUND_HALF_UP)
 
 
 class Checkbox(EventField[bool]):
@@ -260,10 +267,13 @@ class RecordIdField(EventField[str]):
         return 18
 
     def _to_json(self, value: object) -> str:
-        from_record = getattr(value, "record_id", value)
-        if not isinstance(from_record, str) or not _ID_15_OR_18.fullmatch(from_record):
+        given = getattr(value, "record_id", value)
+        if not isinstance(given, str):
             raise ValueRefused(f"takes a record id, not {_kind(value)}.", code="MALFORMED_ID")
-        return from_record
+        try:
+            return to_18(given)
+        except MalformedId:
+            raise ValueRefused("takes a record id of 15 or 18 characters.", code="MALFORMED_ID") from None
 
 
 def format_datetime(moment: datetime) -> str:

@@ -1,6 +1,5 @@
 """Definitions and schemas, what waits to be relayed, the log, and who has read how far."""
 
-from django.conf import settings
 from django.db import models
 
 from events import querysets
@@ -88,9 +87,6 @@ class StagedRow(models.Model):
     transaction_key = models.UUIDField()
     ordinal = models.PositiveIntegerField(help_text="Place within the transaction.")
     correlation_id = models.CharField(max_length=128, blank=True)
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+"
-    )
     created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
@@ -102,8 +98,6 @@ class OutboxEvent(StagedRow):
 
     topic = models.CharField(max_length=150)
     payload = models.JSONField()
-
-    objects = querysets.StagedQuerySet["OutboxEvent"].as_manager()
 
     class Meta:
         ordering = ["id"]
@@ -121,8 +115,7 @@ class ChangeRow(StagedRow):
     change_type = models.CharField(max_length=20)
     changed_fields = models.JSONField(help_text="New values by API name.")
     origin = models.CharField(max_length=255, blank=True)
-
-    objects = querysets.StagedQuerySet["ChangeRow"].as_manager()
+    commit_user = models.CharField(max_length=18, blank=True, help_text="Record id of the user who changed it.")
 
     class Meta:
         ordering = ["id"]

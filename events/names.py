@@ -8,7 +8,7 @@ __all__ = ["UNION_TOPIC", "change_event_name", "change_topic", "topic_kind", "to
 
 UNION_TOPIC = "/data/ChangeEvents"
 
-_TOPIC = re.compile(r"/event/[A-Za-z][A-Za-z0-9_]*__e|/data/[A-Za-z][A-Za-z0-9_]*ChangeEvents?")
+_TOPIC = re.compile(r"/event/[A-Za-z][A-Za-z0-9_]*__e|/data/([A-Za-z][A-Za-z0-9_]*ChangeEvent|ChangeEvents)")
 
 
 def change_event_name(object_name: str) -> str:

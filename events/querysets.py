@@ -1,22 +1,19 @@
 """Named reads of the app's tables."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
+from django.apps import apps
 from django.db import models
-from django.db.models import Count, IntegerField, Min, OuterRef, Q, Subquery
+from django.db.models import Count, IntegerField, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 
 from events.names import UNION_TOPIC
 
 if TYPE_CHECKING:
-    from events.models import EventLogEntry, StagedRow, Subscription, Topic
+    from events.models import EventLogEntry, Subscription, Topic  # noqa: F401 - the querysets' type arguments
 
-    Staged = TypeVar("Staged", bound=StagedRow)
-else:
-    Staged = TypeVar("Staged")
-
-__all__ = ["EventLogQuerySet", "StagedQuerySet", "SubscriptionQuerySet", "TopicQuerySet"]
+__all__ = ["EventLogQuerySet", "SubscriptionQuerySet", "TopicQuerySet"]
 
 
 class TopicQuerySet(models.QuerySet["Topic"]):
@@ -25,15 +22,6 @@ class TopicQuerySet(models.QuerySet["Topic"]):
     def with_kept_events(self) -> "TopicQuerySet":
         """Annotate `kept_events`: how many events can be read now (0 for the union: its events are in the others)."""
         return self.annotate(kept_events=Count("entries"))
-
-
-class StagedQuerySet(models.QuerySet[Staged]):
-    """Rows that wait for the relay."""
-
-    def oldest_created_at(self) -> datetime | None:
-        """Return when the oldest waiting row was written; `None` when nothing waits."""
-        found: datetime | None = self.aggregate(oldest=Min("created_at"))["oldest"]
-        return found
 
 
 class EventLogQuerySet(models.QuerySet["EventLogEntry"]):
@@ -69,10 +57,8 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
 
 
 def _entries_after_cursor() -> models.QuerySet[Any]:
-    # Through the relation's model, because the models module imports this one.
-    from django.apps import apps
-
-    entries = apps.get_model("events", "EventLogEntry")._default_manager
+    # By name, because the models module imports this one.
+    entries = apps.get_model("events", "EventLogEntry")._default_manager  # noqa: SLF001 - Django documents it
     wanted = Q(topic=OuterRef("topic")) | Q(topic__kind="data", one_union=OuterRef("topic__kind"))
     return (
         entries.annotate(one_union=models.Value("union"))

@@ -76,8 +76,8 @@ def register_temporarily() -> Iterator[None]:
     try:
         yield
     finally:
-        for registered, before in ((_events, events_before), (_subscribers, subscribers_before)):
-            _restore(registered, before)
+        _restore(_events, events_before)
+        _restore(_subscribers, subscribers_before)
 
 
 def _restore(registered: dict[str, T], before: dict[str, T]) -> None:

@@ -74,12 +74,13 @@ def subscriber(
     """Let the function handle a topic's events in the order of their replay ids, from the bus, never two at a time.
 
     `topic` is an event (`Order_Ready__e`), an object's change event (`ContactChangeEvent`), all of these
-    (`ChangeEvents`) or a full topic name. The function gets at most `batch_size` events at once, all of one correlation,
-    which is bound while it runs. It acts as the system user, in a transaction that its cursor shares. If it raises, that
-    transaction is rolled back and the same events come again after a delay that doubles; nothing is skipped.
+    (`ChangeEvents`) or a full topic name. The function gets at most `batch_size` events at once, all of one
+    correlation, which is bound while it runs. It acts as the system user, in a transaction that its cursor shares. If
+    it raises, what it wrote is rolled back and the same events come again after a delay that doubles; nothing is
+    skipped.
 
-    `name` (the function's dotted path by default) is the identity of the subscription: it keeps its place as long as the
-    name stays. A new subscription begins at `start`: with the oldest kept event, or with what comes from now on.
+    `name` (the function's dotted path by default) is the identity of the subscription: it keeps its place as long as
+    the name stays. A new subscription begins at `start`: with the oldest kept event, or with what comes from now on.
 
     Raises `InvalidSubscriber` when the declaration makes no sense.
     """

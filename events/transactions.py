@@ -1,9 +1,9 @@
 """One key for everything that one database transaction writes, without asking the database.
 
 The key hangs on the connection. It has to go when the transaction ends, and Django tells only of commits
-(`transaction.on_commit`): there is no hook for a rollback, and the hooks of a savepoint that is rolled back vanish. But
-that is exactly the sign we need. The key registers itself as a commit hook, and it is in force as long as it is still in
-the connection's list of hooks, for Django
+(`transaction.on_commit`): there is no hook for a rollback, and the hooks of a savepoint that is rolled back vanish.
+But that is exactly the sign we need. The key registers itself as a commit hook, and it is in force as long as it is
+still in the connection's list of hooks, for Django
 
 - takes all hooks off the list before it runs them after a commit,
 - empties the list at a rollback,

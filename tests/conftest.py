@@ -14,6 +14,7 @@ os.environ.setdefault("ISTHMUS_LOG_LEVEL", "WARNING")
 
 from callouts.testing import callout_mock as callout_mock
 from isthmus import clock, correlation, ids
+from events.testing import event_bus as event_bus
 from isthmus.jobs.testing import jobs as jobs
 from tests.engines import chromium_path, postgres_url
 

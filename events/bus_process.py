@@ -1,0 +1,236 @@
+"""The bus: one process that relays, trims, and runs subscribers. Any number may run; leases decide who does what.
+
+Each part has a thread and a database connection of its own, so that a slow subscriber holds up neither the relay nor
+the signs of life. What the database refuses (it restarts, say) ends no part: the part drops its connection, waits a
+moment and goes on.
+"""
+
+import threading
+from collections.abc import Callable
+
+from django.db import connections
+
+from events import registry
+from events.actions import synchronise
+from events.conf import options
+from events.delivery import deliver_batch
+from events.held_leases import HeldLease
+from events.logs import EventLog
+from events.models import Subscription
+from events.relay import Relay
+from events.retention import trim
+from events.subscribers import Subscriber
+from isthmus import clock
+from isthmus.jobs import processes
+from isthmus.logs import get_logger
+
+__all__ = ["Bus", "DeliveryPart", "RelayPart"]
+
+log = get_logger(__name__)
+
+RELAY_LEASE = "events.relay"
+
+_PAUSE_AFTER_ERROR_SECONDS = 1.0
+
+
+class Part:
+    """What a thread of the bus does again and again. `wake` ends its pause early."""
+
+    name: str
+
+    def __init__(self) -> None:
+        self.wake = threading.Event()
+
+    def prepare(self) -> None:
+        """Do what comes before the first turn; again if it fails."""
+
+    def turn(self) -> bool:
+        """Do one piece of work; return whether there may be more to do right now."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what it does.")
+
+    def pause_seconds(self) -> float:
+        """Return how long to rest when there is nothing to do."""
+        return options.poll_milliseconds / 1000
+
+    def finish(self) -> None:
+        """Clean up after the last turn."""
+
+
+class Bus:
+    """Runs the parts until it is told to stop."""
+
+    def __init__(self, event_log: EventLog, *, name: str) -> None:
+        self._name = name
+        self._stopping = threading.Event()
+        self._delivery = DeliveryPart(event_log, holder=name, stopping=self._stopping)
+        self._parts: tuple[Part, ...] = (
+            HeartbeatPart(name),
+            RelayPart(event_log, holder=name, moved=self._delivery.wake.set),
+            self._delivery,
+        )
+
+    def stop(self) -> None:
+        """Ask for the end; may be called from a signal handler, and more than once."""
+        self._stopping.set()
+        for part in self._parts:
+            part.wake.set()
+
+    def run(self) -> None:
+        """Work until `stop` is called; then let running subscribers finish, within the grace period."""
+        # Daemons: what does not end in time must not keep the process alive. The database rolls its transaction back,
+        # and the work is done again elsewhere.
+        threads = [
+            threading.Thread(target=self._run, args=[part], name=f"bus-{part.name}", daemon=True)
+            for part in self._parts
+        ]
+        for thread in threads:
+            thread.start()
+        log.info("bus.started", name=self._name)
+        self._stopping.wait()
+        deadline = clock.monotonic_seconds() + options.stop_grace_seconds
+        for thread in (*threads, *self._delivery.running()):
+            thread.join(max(0.0, deadline - clock.monotonic_seconds()))
+        log.info("bus.stopped", name=self._name)
+
+    def _run(self, part: Part) -> None:
+        prepared = False
+        while not self._stopping.is_set():
+            try:
+                if not prepared:
+                    part.prepare()
+                    prepared = True
+                if part.turn():
+                    continue
+            except Exception:
+                # The outermost edge of the thread: whatever it was must not end the part.
+                log.exception("bus.part_failed", part=part.name)
+                connections.close_all()
+                self._stopping.wait(_PAUSE_AFTER_ERROR_SECONDS)
+                continue
+            part.wake.wait(part.pause_seconds())
+            part.wake.clear()
+        try:
+            part.finish()
+        except Exception:
+            # The same edge: the other parts end in good order. What stays behind (a lease) ends by itself.
+            log.exception("bus.part_failed", part=part.name)
+        finally:
+            connections.close_all()
+
+
+class HeartbeatPart(Part):
+    """Says that the process is alive."""
+
+    name = "heartbeat"
+
+    def __init__(self, holder: str) -> None:
+        super().__init__()
+        self._holder = holder
+
+    def turn(self) -> bool:
+        processes.beat("bus", self._holder)
+        return False
+
+    def pause_seconds(self) -> float:
+        return options.heartbeat_seconds
+
+    def finish(self) -> None:
+        processes.stopped("bus", self._holder)
+
+
+class RelayPart(Part):
+    """Relays and trims while this process holds the lease. `moved` is called after each move."""
+
+    name = "relay"
+
+    def __init__(self, event_log: EventLog, *, holder: str, moved: Callable[[], None] = lambda: None) -> None:
+        super().__init__()
+        self._log = event_log
+        self._relay = Relay(event_log)
+        self._moved = moved
+        self._lease = HeldLease(RELAY_LEASE, holder, seconds=lambda: options.relay_lease_seconds)
+        self._trim_at = 0.0
+
+    def turn(self) -> bool:
+        if not self._lease.hold():
+            return False
+        if self._relay.move():
+            self._moved()
+            return True
+        return self._trim()
+
+    def finish(self) -> None:
+        self._lease.release()
+
+    def _trim(self) -> bool:
+        now = clock.monotonic_seconds()
+        if now < self._trim_at:
+            return False
+        if trim(self._log):
+            return True
+        self._trim_at = now + options.trim_interval_seconds
+        return False
+
+
+class DeliveryPart(Part):
+    """Finds subscriptions that have something to handle and runs each, under its lease, in a thread of its own."""
+
+    name = "delivery"
+
+    def __init__(self, event_log: EventLog, *, holder: str, stopping: threading.Event) -> None:
+        super().__init__()
+        self._log = event_log
+        self._holder = holder
+        self._stopping = stopping
+        self._leases: dict[str, HeldLease] = {}
+        self._threads: dict[str, threading.Thread] = {}
+
+    def prepare(self) -> None:
+        synchronise(self._log)
+
+    def turn(self) -> bool:
+        """Start what is due and not running in this process yet."""
+        self._threads = {name: thread for name, thread in self._threads.items() if thread.is_alive()}
+        subscribers = {subscriber.name: subscriber for subscriber in registry.all_subscribers()}
+        if subscribers:
+            for subscription in self._with_something_to_do(subscribers):
+                if len(self._threads) >= options.subscriber_threads:
+                    break
+                self._start(subscription, subscribers[subscription.name])
+        return False
+
+    def running(self) -> list[threading.Thread]:
+        """Return the threads in which subscribers run."""
+        return list(self._threads.values())
+
+    def _with_something_to_do(self, subscribers: dict[str, Subscriber]) -> list[Subscription]:
+        due = list(
+            Subscription.objects.due(clock.now())
+            .filter(name__in=[name for name in subscribers if name not in self._threads])
+            .order_by("last_success_at", "name")
+        )
+        latest = self._log.latest_of({subscribers[subscription.name].topic for subscription in due})
+        return [found for found in due if found.cursor < latest.get(subscribers[found.name].topic, 0)]
+
+    def _start(self, subscription: Subscription, subscriber: Subscriber) -> None:
+        lease = self._leases.setdefault(
+            subscription.name,
+            HeldLease(subscription.lease_name, self._holder, seconds=lambda: options.subscriber_lease_seconds),
+        )
+        thread = threading.Thread(
+            target=self._run, args=[subscriber, lease], name=f"bus-{subscriber.name}", daemon=True
+        )
+        self._threads[subscriber.name] = thread
+        thread.start()
+
+    def _run(self, subscriber: Subscriber, lease: HeldLease) -> None:
+        try:
+            while not self._stopping.is_set() and lease.hold() and deliver_batch(self._log, subscriber):
+                pass
+            lease.release()
+        except Exception:
+            # The outermost edge of the thread. The cursor has not moved, so the subscription is due again.
+            log.exception("bus.delivery_failed", subscription=subscriber.name)
+            self._stopping.wait(_PAUSE_AFTER_ERROR_SECONDS)
+        finally:
+            connections.close_all()

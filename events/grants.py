@@ -1,0 +1,20 @@
+"""What permission sets can grant about events."""
+
+from collections.abc import Iterable
+
+from events import registry
+from events.names import UNION_TOPIC, change_event_name
+from isthmus.access.registry import GrantKind
+from isthmus.objects.registry import all_objects
+
+__all__ = ["EVENT_GRANTS"]
+
+
+def _targets() -> Iterable[str]:
+    """Return what can be granted: platform events by API name, change events by the last part of their topic."""
+    yield from (event.api_name for event in registry.all_events())
+    yield from (change_event_name(found.api_name) for found in all_objects() if found.track_changes)
+    yield UNION_TOPIC.rsplit("/", 1)[1]
+
+
+EVENT_GRANTS = GrantKind(name="event", label="Events", actions=("publish", "subscribe"), targets=_targets)

@@ -1,0 +1,22 @@
+"""`manage.py bus`: relays published events and runs subscribers until SIGTERM or Ctrl-C."""
+
+import signal
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from events.bus_process import Bus
+from events.logs import get_event_log
+from isthmus.jobs import processes
+
+
+class Command(BaseCommand):
+    """Runs the bus."""
+
+    help = "Relay published events into the log and run subscribers, until SIGTERM or Ctrl-C. Any number may run."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        bus = Bus(get_event_log(), name=processes.new_name())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: bus.stop())
+        bus.run()

@@ -1,0 +1,155 @@
+"""Events inside a test: no bus process, no waiting.
+
+def test_an_order_that_is_ready_is_shipped(db, event_bus):
+    OrderReady(order_number="A1").publish()
+    event_bus.deliver()
+    assert Shipment.objects.get().order_number == "A1"
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from events import registry
+from events.actions import synchronise
+from events.delivery import deliver_batch
+from events.errors import ReplayIdExpired, UnknownTopic
+from events.logs import DatabaseEventLog, EventLog, NewEvent
+from events.models import EventLogEntry, OutboxEvent, Subscription
+from events.names import UNION_TOPIC, topic_kind, topic_name
+from events.relay import Relay
+from events.subscribers import Event, Subscriber
+from isthmus import clock
+
+__all__ = ["EventBus", "MemoryEventLog", "SubscriberFailed", "event_bus", "subscribed"]
+
+
+class SubscriberFailed(AssertionError):
+    """A subscriber raised; the message says which one and what."""
+
+
+class EventBus:
+    """What the fixture `event_bus` gives."""
+
+    def __init__(self, event_log: EventLog) -> None:
+        self.log = event_log
+
+    def relay(self) -> None:
+        """Move what was published into the log, without delivering it."""
+        Relay(self.log).move_all()
+
+    def deliver(self, *, raise_errors: bool = True) -> int:
+        """Relay, and run every subscriber until nothing is left, what they publish themselves included.
+
+        Returns how many events were handled. Raises `SubscriberFailed` when one failed, unless told not to.
+        """
+        synchronise(self.log)
+        handled = 0
+        while True:
+            self.relay()
+            now_handled = sum(deliver_batch(self.log, subscriber) for subscriber in registry.all_subscribers())
+            handled += now_handled
+            if not now_handled:
+                break
+        failed = Subscription.objects.exclude(last_error="").first()
+        if failed is not None and raise_errors:
+            raise SubscriberFailed(f"{failed.name}: {failed.last_error}")
+        return handled
+
+    def published(self, name: str) -> list[dict[str, Any]]:
+        """Return the payloads published to an event or topic so far, relayed or not, oldest first.
+
+        Change events are there once they are relayed.
+        """
+        topic = topic_name(name)
+        relayed = EventLogEntry.objects.of_topic(topic).order_by("replay_id").values_list("payload", flat=True)
+        waiting = OutboxEvent.objects.filter(topic=topic).order_by("id").values_list("payload", flat=True)
+        return [*relayed, *waiting]
+
+
+@pytest.fixture
+def event_bus(db: None) -> EventBus:
+    """Relays and delivers in the test's process."""
+    made = EventBus(DatabaseEventLog())
+    synchronise(made.log)
+    return made
+
+
+@contextmanager
+def subscribed(handler: Any, topic: str, **given: Any) -> Iterator[Subscriber]:
+    """Let `handler` subscribe to `topic` while the block runs, from now on; options as for `subscriber`."""
+    from events.subscribers import subscriber
+
+    with registry.register_temporarily():
+        before = set(registry.all_subscribers())
+        subscriber(topic, **given)(handler)
+        (made,) = set(registry.all_subscribers()) - before
+        synchronise()
+        yield made
+
+
+class MemoryEventLog(EventLog):
+    """An event log in the memory of this process: it keeps the promises of the interface and nothing else."""
+
+    def __init__(self) -> None:
+        self._events: list[tuple[datetime, Event]] = []
+        self._last = 0
+        self._ends: dict[str, int] = {UNION_TOPIC: 0}
+        self._trimmed: dict[str, int] = {UNION_TOPIC: 0}
+
+    def append(self, events: Sequence[NewEvent]) -> list[int]:
+        replay_ids = {event.event_uuid: event.replay_id for _, event in self._events}
+        self.ensure_topics({event.topic for event in events})
+        for new in events:
+            if new.event_uuid in replay_ids:
+                continue
+            self._last += 1
+            replay_ids[new.event_uuid] = self._last
+            self._events.append((clock.now(), Event(replay_id=self._last, **vars(new))))
+            for topic in _carried_by(new.topic):
+                self._ends[topic] = self._last
+        return [replay_ids[event.event_uuid] for event in events]
+
+    def read(self, topic: str, *, after: int, limit: int) -> list[Event]:
+        if after < self.earliest(topic):
+            raise ReplayIdExpired
+        found = (event for _, event in self._events if event.replay_id > after and topic in _carried_by(event.topic))
+        return list(found)[:limit]
+
+    def earliest(self, topic: str) -> int:
+        self._require(topic)
+        return self._trimmed[topic]
+
+    def latest(self, topic: str) -> int:
+        self._require(topic)
+        return self._ends[topic]
+
+    def latest_of(self, topics: Iterable[str]) -> dict[str, int]:
+        return {topic: self._ends[topic] for topic in topics if topic in self._ends}
+
+    def trim(self, *, before: datetime, limit: int, kept_after: Mapping[str, int]) -> int:
+        def is_held(event: Event) -> bool:
+            return any(event.replay_id > kept_after.get(topic, self._last) for topic in _carried_by(event.topic))
+
+        removed = [event for at, event in self._events if at < before and not is_held(event)][:limit]
+        for event in removed:
+            for topic in _carried_by(event.topic):
+                self._trimmed[topic] = max(event.replay_id, self._trimmed[topic])
+        self._events = [(at, event) for at, event in self._events if event not in removed]
+        return len(removed)
+
+    def ensure_topics(self, topics: Iterable[str]) -> None:
+        for topic in topics:
+            self._ends.setdefault(topic, 0)
+            self._trimmed.setdefault(topic, 0)
+
+    def _require(self, topic: str) -> None:
+        if topic not in self._ends:
+            raise UnknownTopic(f"There is no topic named {topic!r}.")
+
+
+def _carried_by(topic: str) -> tuple[str, ...]:
+    return (topic, UNION_TOPIC) if topic_kind(topic) == "data" else (topic,)
