@@ -111,7 +111,7 @@ class _Collected:
                     record_label=model._meta.label,
                     record_pk=pk,
                     field_name=field.name,
-                    target_label=cast("Model", field.related_model)._meta.label,
+                    target_label=field.related_model._meta.label,
                     target_pk=target,
                 )
                 for pk, target in old
@@ -119,7 +119,7 @@ class _Collected:
             model._base_manager.using(self._using).filter(pk__in=[pk for pk, _ in old]).update(**{field.name: value})
 
     def _follow(self, relation: Relation, pks: Sequence[int]) -> None:
-        on_delete = relation.remote_field.on_delete
+        on_delete = relation.remote_field.on_delete or DO_NOTHING
         dependents = _held(
             _base(relation.model, self._using).filter(**{f"{relation.name}__in": pks, "is_deleted": False}), self._using
         )
@@ -133,7 +133,7 @@ class _Collected:
 
 def _relations_among_records(model: Model) -> Iterator[Relation]:
     for related in get_candidate_relations_to_delete(model._meta):
-        field = cast("Relation", related.field)
+        field = cast("Relation", cast("Any", related).field)
         if getattr(related.related_model, "soft_deletes", False) and field.remote_field.on_delete is not DO_NOTHING:
             yield field
 

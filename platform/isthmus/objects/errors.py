@@ -4,6 +4,7 @@ ObjectsError
 ├── InvalidExposure      an app's `objects.py` exposes a model in a way that cannot work
 ├── UnknownObject        no such sObject
 ├── UnknownField         the sObject has no such field
+├── NoExternalId         the field is none by which outside systems know records
 ├── MalformedId          a text that is no record id
 ├── NoRecordId           a model instance that has none: not saved, or its model is not exposed
 └── UndeleteRefused      the record cannot come back as things are
@@ -14,6 +15,7 @@ from isthmus.errors import IsthmusError
 __all__ = [
     "InvalidExposure",
     "MalformedId",
+    "NoExternalId",
     "NoRecordId",
     "ObjectsError",
     "UndeleteRefused",
@@ -42,6 +44,13 @@ class UnknownField(ObjectsError):
 
     code = "INVALID_FIELD"
     status = 400
+
+
+class NoExternalId(ObjectsError):
+    """The field is not an external id."""
+
+    code = "NOT_FOUND"
+    status = 404
 
 
 class MalformedId(ObjectsError):

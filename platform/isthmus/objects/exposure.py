@@ -4,7 +4,7 @@ import hashlib
 import string
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from django.core.exceptions import FieldDoesNotExist
 from django.db import models
@@ -235,7 +235,7 @@ def unique_rule(model: type[models.Model], field: AnyField) -> tuple[bool, bool]
 
 
 def _valued(field: AnyField) -> AnyField:
-    return field.output_field if isinstance(field, GeneratedField) else field
+    return cast("AnyField", field.output_field) if isinstance(field, GeneratedField) else field
 
 
 def _names_of(model: Any) -> tuple[str, ...]:

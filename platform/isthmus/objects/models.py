@@ -1,8 +1,8 @@
 """`Record`, the base of everything that is a record, and what the recycle bin has to remember."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
@@ -53,18 +53,6 @@ class Record(models.Model):
         base_manager_name = "all_objects"
         default_manager_name = "objects"
 
-    @property
-    def record_id(self) -> str:
-        """The 18-character id. Raises `NoRecordId` before the first save."""
-        return record_ids.record_id_of(self)
-
-    def stamp_creation(self, now: datetime, user: AbstractUser | None) -> None:
-        """Note who makes the record and when; called before every insertion, bulk ones included."""
-        user_id = user.pk if user is not None else None
-        self.created_date = self.created_date or now
-        self.created_by_id = self.created_by_id or user_id
-        self.last_modified_date, self.last_modified_by_id, self.system_modstamp = now, user_id, now
-
     def save(
         self,
         force_insert: bool | tuple[models.base.ModelBase, ...] = False,
@@ -77,6 +65,18 @@ class Record(models.Model):
         if names is None or names:
             names = self._stamp_and_choose(names, is_insert=bool(force_insert) or self._state.adding)
         super().save(force_insert=force_insert, force_update=force_update, using=using, update_fields=names)
+
+    @property
+    def record_id(self) -> str:
+        """The 18-character id. Raises `NoRecordId` before the first save."""
+        return record_ids.record_id_of(self)
+
+    def stamp_creation(self, now: datetime, user: AbstractUser | None) -> None:
+        """Note who makes the record and when; called before every insertion, bulk ones included."""
+        user_id = user.pk if user is not None else None
+        self.created_date = self.created_date or now
+        self.created_by_id = self.created_by_id or user_id
+        self.last_modified_date, self.last_modified_by_id, self.system_modstamp = now, user_id, now
 
     def save_base(
         self,
@@ -128,8 +128,8 @@ class Record(models.Model):
     purge.alters_data = True  # type: ignore[attr-defined]  # Django's mark against calls from templates
 
     @classmethod
-    def from_db(cls, db: str | None, field_names: Sequence[str], values: Sequence[Any]) -> "Record":
-        instance = super().from_db(db, field_names, values)
+    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any], **options: Any) -> "Self":
+        instance = super().from_db(db, field_names, values, **options)
         take_snapshot(instance, dict(zip(field_names, values, strict=False)))
         return instance
 
@@ -160,7 +160,8 @@ class Record(models.Model):
         if is_insert:
             self.stamp_creation(now, user)
             return names
-        self.last_modified_date, self.last_modified_by, self.system_modstamp = now, user, now
+        self.last_modified_date, self.system_modstamp = now, now
+        self.last_modified_by_id = user.pk if user is not None else None
         known = snapshot_of(self)
         if known is None or self.pk is None or known.get(self._meta.pk.attname) != self.pk:
             return names if names is None else names | _STAMPS

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
-from typing import Any
+from typing import Any, TypeVar
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -21,6 +21,8 @@ from isthmus.objects.record_ids import decode, encode
 from isthmus.objects.results import SaveError
 
 __all__ = ["BadValue", "from_wire", "to_wire"]
+
+Moment = TypeVar("Moment", date, datetime, time)
 
 _MAX_SHOWN = 80
 _LONG_RANGE = (-(2**63), 2**63 - 1)
@@ -73,12 +75,21 @@ def _read_text(field: FieldType, given: Any) -> str:
     if isinstance(given, bool) or not isinstance(given, str | int | float | Decimal):
         raise _wrong_type(field, given)
     text = str(given)
-    if "\x00" in text:
-        raise _wrong_type(field, text.replace("\x00", "␀"))
+    if "\x00" in text or not _is_encodable(text):
+        raise _wrong_type(field, text.replace("\x00", "␀").encode(errors="replace").decode())
     if field.length and len(text) > field.length:
         message = f"{field.label}: data value too large: {text[:_MAX_SHOWN]} (max length={field.length})"
         raise BadValue(SaveError("STRING_TOO_LONG", message, (field.api_name,)))
     return text
+
+
+def _is_encodable(text: str) -> bool:
+    # JSON can carry half a surrogate pair; no database can.
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _read_email(field: FieldType, given: Any) -> str:
@@ -168,7 +179,7 @@ def _read_time(field: FieldType, given: Any) -> time:
     return _parsed(field, given, lambda text: parse_time(text.removesuffix("Z")))
 
 
-def _parsed(field: FieldType, given: Any, parse: Callable[[str], Any]) -> Any:
+def _parsed(field: FieldType, given: Any, parse: Callable[[str], Moment | None]) -> Moment:
     if not isinstance(given, str):
         raise _wrong_type(field, given)
     try:

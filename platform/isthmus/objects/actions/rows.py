@@ -1,8 +1,333 @@
-"""Writes rows of exposed models."""
+"""Writes rows of exposed models: reads them, looks up what they refer to, writes the sound ones in bulk."""
 
-from django.db import models
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from django.db import DataError, IntegrityError, connections, models, router, transaction
+from django.db.models.deletion import ProtectedError, RestrictedError
+from django.db.models.functions import Cast
+
+from isthmus import clock
+from isthmus.access.policy import AnyUser
+from isthmus.objects import catalogue, deletion
+from isthmus.objects.actions import row_lookups
+from isthmus.objects.actions.drafts import Draft
+from isthmus.objects.actions.row_reading import RowReader
+from isthmus.objects.capture import acting_user, orm
+from isthmus.objects.errors import MalformedId, NoExternalId, UndeleteRefused
+from isthmus.objects.object_types import FieldKind, FieldType, ObjectType
+from isthmus.objects.record_ids import decode, encode
+from isthmus.objects.results import Operation, SaveResult
+
+__all__ = ["ModelRowWriter"]
+
+_UPSERT_ATTEMPTS = 3
+_REFUSALS = (IntegrityError, DataError, ProtectedError, RestrictedError, UndeleteRefused)
 
 
 class ModelRowWriter:
+    """The writer of every sObject that a model stands behind."""
+
     def __init__(self, model: type[models.Model]) -> None:
         self._model = model
+        self._is_record = bool(getattr(model, "soft_deletes", False))
+
+    def write(
+        self,
+        user: AnyUser,
+        operation: Operation,
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        external_id_field: str | None,
+        all_or_none: bool,
+    ) -> list[SaveResult]:
+        """Return one result a row, in order. Raises `NoExternalId` for an upsert by a field that is none."""
+        work = _Work(self._model, user, self._is_record)
+        drafts = [Draft(given=row) for row in rows]
+        if operation is Operation.CREATE:
+            work.create(drafts)
+        elif operation is Operation.UPDATE:
+            work.update(drafts)
+        elif operation is Operation.UPSERT:
+            work.upsert(drafts, external_id_field)
+        elif operation is Operation.DELETE:
+            work.delete(drafts)
+        else:
+            work.undelete(drafts)
+        return [draft.result() for draft in drafts]
+
+
+class _Work:
+    """One call of the write door."""
+
+    def __init__(self, model: type[models.Model], user: AnyUser, is_record: bool) -> None:
+        self._model = model
+        self._user = user
+        self._is_record = is_record
+        self._object_type: ObjectType = catalogue.get_object(model)
+        self._using = router.db_for_write(model)
+        self._reader = RowReader(user, self._object_type, model)
+
+    # --- the five operations ------------------------------------------------------------------------------------------
+    def create(self, drafts: Sequence[Draft]) -> None:
+        for draft in drafts:
+            draft.is_new = True
+            self._reader.read(draft)
+        self._complete(drafts)
+        self._attempt(drafts, self._insert)
+
+    def update(self, drafts: Sequence[Draft]) -> None:
+        self._load(drafts, "update")
+        sound = _sound(drafts)
+        for draft in sound:
+            self._reader.read(draft)
+        self._complete(sound)
+        self._attempt(sound, self._write_changes)
+
+    def upsert(self, drafts: Sequence[Draft], external_id_field: str | None) -> None:
+        field = self._external_id(external_id_field)
+        if field.type is FieldKind.ID:
+            self._upsert_by_id(drafts)
+            return
+        values = self._external_values(drafts, field)
+        waiting = [draft for draft in drafts if draft.sound]
+        for _ in range(_UPSERT_ATTEMPTS):
+            self._upsert_once(waiting, field, values)
+            waiting = [draft for draft in waiting if draft.lost_race]
+            if not waiting:
+                return
+
+    def delete(self, drafts: Sequence[Draft]) -> None:
+        self._load(drafts, "delete")
+        self._attempt(drafts, self._delete)
+
+    def undelete(self, drafts: Sequence[Draft]) -> None:
+        self._load(drafts, "undelete", deleted=True)
+        self._attempt(drafts, self._undelete)
+
+    # --- finding the records ------------------------------------------------------------------------------------------
+    def _load(self, drafts: Sequence[Draft], call: str, *, deleted: bool = False) -> None:
+        """Find, and hold, the records that the rows name by `Id`."""
+        seen: set[int] = set()
+        for draft in drafts:
+            self._read_id(draft, call)
+            if draft.pk is not None and draft.pk in seen:
+                draft.fail("DUPLICATE_VALUE", f"duplicate id specified: {draft.record_id}", "Id")
+            if draft.pk is not None:
+                seen.add(draft.pk)
+        rows = self._base().filter(pk__in=seen).order_by("pk").select_for_update()
+        found = {instance.pk: instance for instance in rows} if seen else {}
+        for draft in _sound(drafts):
+            draft.instance = found.get(draft.pk)
+            is_deleted = getattr(draft.instance, "is_deleted", False)
+            if draft.instance is None:
+                draft.fail("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
+            elif is_deleted and not deleted:
+                draft.fail("ENTITY_IS_DELETED", "entity is deleted")
+            elif deleted and not is_deleted:
+                draft.fail("UNDELETE_FAILED", "entity is not in the recycle bin")
+
+    def _read_id(self, draft: Draft, call: str) -> None:
+        given = next((value for name, value in draft.given.items() if name.lower() == "id"), None)
+        if given in (None, ""):
+            draft.fail("MISSING_ARGUMENT", f"Id not specified in an {call} call", "Id")
+            return
+        try:
+            prefix, draft.pk = decode(given if isinstance(given, str) else str(given))
+        except MalformedId as error:
+            draft.fail(error.code, error.message, "Id")
+            return
+        draft.record_id = encode(prefix, draft.pk)
+        if prefix != self._object_type.key_prefix:
+            draft.pk = None
+            draft.fail("MALFORMED_ID", f"{self._object_type} ID: id value of incorrect type: {given}", "Id")
+
+    def _external_id(self, name: str | None) -> FieldType:
+        if name is None:
+            candidates = self._object_type.external_ids
+            if len(candidates) != 1:
+                raise NoExternalId(
+                    f"{self._object_type} has {len(candidates)} external ids; name the one that is meant."
+                )
+            return candidates[0]
+        field = self._object_type.find_field(name)
+        if field is None or not (field.external_id or field.type is FieldKind.ID):
+            raise NoExternalId(f"Provided external ID field does not exist or is not accessible: {name}")
+        return field
+
+    def _external_values(self, drafts: Sequence[Draft], field: FieldType) -> dict[int, Any]:
+        """Return the external id of each sound row, by the row's identity."""
+        values: dict[int, Any] = {}
+        seen: set[Any] = set()
+        for draft in drafts:
+            value = self._reader.read_value(draft, field)
+            if not draft.sound:
+                continue
+            if value is None:
+                draft.fail("MISSING_ARGUMENT", f"{field.api_name} not specified", field.api_name)
+            elif row_lookups.fold(field, value) in seen:
+                draft.fail("DUPLICATE_VALUE", f"duplicate external id specified: {value}", field.api_name)
+            else:
+                seen.add(row_lookups.fold(field, value))
+                values[id(draft)] = value
+        return values
+
+    # --- upsert -------------------------------------------------------------------------------------------------------
+    def _upsert_by_id(self, drafts: Sequence[Draft]) -> None:
+        known = [
+            draft for draft in drafts if any(name.lower() == "id" and value for name, value in draft.given.items())
+        ]
+        new = [draft for draft in drafts if draft not in known]
+        for draft in new:
+            draft.given = {name: value for name, value in draft.given.items() if name.lower() != "id"}
+        self.update(known)
+        self.create(new)
+
+    def _upsert_once(self, drafts: Sequence[Draft], field: FieldType, values: Mapping[int, Any]) -> None:
+        wanted = {values[id(draft)] for draft in drafts}
+        row_lookups.hold_values(self._object_type, field, wanted, self._using)
+        found = row_lookups.matching(self._object_type, field, wanted, self._using, lock=True)
+        for draft in drafts:
+            value = values[id(draft)]
+            matches = found.get(row_lookups.fold(field, value), [])
+            draft.errors, draft.lookups, draft.values, draft.lost_race = [], [], {}, False
+            draft.is_new = not matches
+            draft.instance = matches[0] if matches else None
+            draft.pk = matches[0].pk if matches else None
+            draft.record_id = encode(self._object_type.key_prefix, matches[0].pk) if matches else None
+            if len(matches) > 1:
+                ids = ", ".join(encode(self._object_type.key_prefix, match.pk) for match in matches)
+                message = f"{field.api_name}: more than one record found for external id field: [{ids}]"
+                draft.record_id = None
+                draft.fail("DUPLICATE_EXTERNAL_ID", message, field.api_name)
+            else:
+                self._reader.read(draft, skip=field.api_name if matches else "")
+        self._complete(drafts)
+        self._attempt([draft for draft in drafts if draft.is_new], self._insert)
+        self._attempt([draft for draft in drafts if not draft.is_new], self._write_changes)
+
+    # --- from values to records ---------------------------------------------------------------------------------------
+    def _complete(self, drafts: Sequence[Draft]) -> None:
+        """Do everything that comes between reading the rows and writing the sound ones."""
+        row_lookups.resolve_lookups(self._user, drafts, self._using)
+        row_lookups.check_references(self._user, self._object_type, drafts, self._using)
+        for draft in drafts:
+            self._reader.require_given(draft)
+        for draft in _sound(drafts):
+            if draft.instance is None:
+                draft.instance = self._model(**draft.values)
+            else:
+                for attname, value in draft.values.items():
+                    setattr(draft.instance, attname, value)
+            self._reader.validate(draft)
+        row_lookups.check_unique(self._object_type, drafts, self._using)
+
+    def _attempt(self, drafts: Sequence[Draft], write: Callable[[Sequence[Draft]], None]) -> None:
+        """Write the sound drafts together; if the database refuses, find out which of them it refuses."""
+        sound = _sound(drafts)
+        if not sound:
+            return
+        try:
+            with transaction.atomic(using=self._using):
+                write(sound)
+        except _REFUSALS as error:
+            for draft in sound:
+                draft.forget_attempt()
+            if len(sound) == 1:
+                self._explain(sound[0], error)
+                return
+            half = len(sound) // 2
+            self._attempt(sound[:half], write)
+            self._attempt(sound[half:], write)
+
+    def _explain(self, draft: Draft, error: Exception) -> None:
+        if isinstance(error, ProtectedError | RestrictedError):
+            blocking = error.protected_objects if isinstance(error, ProtectedError) else error.restricted_objects
+            names = sorted({str(row._meta.verbose_name_plural) for row in blocking})
+            message = (
+                f"Your attempt to delete this record could not be completed because {', '.join(names)} refer to it."
+            )
+            draft.fail("DELETE_FAILED", message)
+            return
+        if isinstance(error, UndeleteRefused):
+            draft.fail(error.code, error.message)
+            return
+        if isinstance(error, IntegrityError):
+            row_lookups.check_unique(self._object_type, [draft], self._using)
+            draft.lost_race = not draft.sound
+        if draft.sound:
+            draft.fail("FIELD_INTEGRITY_EXCEPTION", "The database refuses this combination of values.")
+
+    # --- statements ---------------------------------------------------------------------------------------------------
+    def _insert(self, drafts: Sequence[Draft]) -> None:
+        self._base().bulk_create(_instances(drafts))
+
+    def _write_changes(self, drafts: Sequence[Draft]) -> None:
+        instances = _instances(drafts)
+        names = {name for draft in drafts for name in draft.values}
+        if self._is_record:
+            names |= self._stamp(instances)
+        for field in self._model._meta.concrete_fields:
+            if type(field).pre_save is not models.Field.pre_save and not field.primary_key:
+                names.add(field.attname)
+                for instance in instances:
+                    field.pre_save(instance, False)
+        chosen = sorted(names)
+        size = max(1, (connections[self._using].features.max_query_params or 60_000) // (2 * len(chosen) + 2))
+        for start in range(0, len(instances), size):
+            self._update_statement(instances[start : start + size], chosen)
+        if self._is_record:
+            orm.note_written(self._model, instances, chosen, self._using)
+
+    def _stamp(self, instances: Sequence[models.Model]) -> set[str]:
+        now, user = clock.now(), acting_user()
+        stamps = {
+            "last_modified_date": now,
+            "last_modified_by_id": user.pk if user else None,
+            "system_modstamp": now,
+        }
+        for instance in instances:
+            for name, value in stamps.items():
+                setattr(instance, name, value)
+        return set(stamps)
+
+    def _update_statement(self, instances: Sequence[models.Model], names: Sequence[str]) -> None:
+        columns = {field.attname: field for field in self._model._meta.concrete_fields}
+        values = {name: self._assignment(columns[name], instances) for name in names}
+        rows = self._base().filter(pk__in=[instance.pk for instance in instances])
+        # Django's own update: the rows are held and their old values known, so capture need not read them again.
+        models.QuerySet.update(rows, **values)
+
+    def _assignment(self, column: "models.Field[Any, Any]", instances: Sequence[models.Model]) -> Any:
+        values = [getattr(instance, column.attname) for instance in instances]
+        if all(value == values[0] for value in values[1:]):
+            return models.Value(values[0], output_field=column)
+        whens = (
+            models.When(pk=instance.pk, then=models.Value(value, output_field=column))
+            for instance, value in zip(instances, values, strict=True)
+        )
+        case = models.Case(*whens, output_field=column)
+        needs_cast = connections[self._using].features.requires_casted_case_in_updates
+        return Cast(case, output_field=column) if needs_cast else case
+
+    def _delete(self, drafts: Sequence[Draft]) -> None:
+        rows = self._base().filter(pk__in=[draft.pk for draft in drafts])
+        if self._is_record:
+            deletion.delete(self._model, rows.filter(is_deleted=False), self._using)
+        else:
+            rows.delete()
+
+    def _undelete(self, drafts: Sequence[Draft]) -> None:
+        rows = self._base().filter(pk__in=[draft.pk for draft in drafts], is_deleted=True)
+        deletion.undelete(self._model, rows, self._using)
+
+    def _base(self) -> models.QuerySet[Any]:
+        return self._model._base_manager.using(self._using).all()
+
+
+def _sound(drafts: Sequence[Draft]) -> list[Draft]:
+    return [draft for draft in drafts if draft.sound]
+
+
+def _instances(drafts: Sequence[Draft]) -> list[models.Model]:
+    return [draft.instance for draft in drafts if draft.instance is not None]

@@ -366,7 +366,7 @@ def note_written(
         hand_over_rows(object_type, rows)
 
 
-# --- real deletions, one by one or by a cascade ------------------------------------------------------------------------
+# --- real deletions, one by one or by a cascade -----------------------------------------------------------------------
 _PURGE = "_isthmus_purge"
 
 

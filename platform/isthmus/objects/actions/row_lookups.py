@@ -1,0 +1,156 @@
+"""What rows need to know from the database: one statement a question, however many rows ask it."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.db import connections, models
+from django.db.models.functions import Lower
+
+from isthmus.access import policy
+from isthmus.access.policy import AnyUser
+from isthmus.objects import catalogue
+from isthmus.objects.actions.drafts import Draft, Lookup
+from isthmus.objects.object_types import FieldType, ObjectType
+from isthmus.objects.record_ids import encode
+
+__all__ = ["check_references", "check_unique", "fold", "hold_values", "matching", "resolve_lookups"]
+
+
+def fold(field: FieldType, value: Any) -> Any:
+    """Return what two values of the field have in common when they count as the same."""
+    return value.lower() if isinstance(value, str) and not field.case_sensitive else value
+
+
+def matching(
+    object_type: ObjectType, field: FieldType, values: Iterable[Any], using: str, *, lock: bool = False
+) -> dict[Any, list[models.Model]]:
+    """Return the live records that have one of `values` in `field`, by folded value."""
+    model = object_type.model
+    wanted = list(values)
+    if model is None or not wanted:
+        return {}
+    rows = _live(model, using)
+    if field.type.is_text and not field.case_sensitive:
+        found = rows.alias(_folded=Lower(field.attname)).filter(
+            _folded__in=[Lower(models.Value(value)) for value in wanted]
+        )
+    else:
+        found = rows.filter(**{f"{field.attname}__in": wanted})
+    found = found.order_by("pk").select_for_update() if lock else found.order_by("pk")
+    by_value: dict[Any, list[models.Model]] = {}
+    for instance in found:
+        by_value.setdefault(fold(field, getattr(instance, field.attname)), []).append(instance)
+    return by_value
+
+
+def hold_values(object_type: ObjectType, field: FieldType, values: Iterable[Any], using: str) -> None:
+    """Let no other upsert decide about these values until the transaction ends.
+
+    A row that does not exist yet cannot be locked. PostgreSQL locks names instead (advisory locks, taken in one
+    order); SQLite has one writer at a time.
+    """
+    connection = connections[using]
+    if connection.vendor != "postgresql":
+        return
+    names = {f"{object_type.api_name}.{field.api_name}:{fold(field, value)}" for value in values}
+    keys = sorted(
+        int.from_bytes(hashlib.sha256(name.encode(errors="replace")).digest()[:8], signed=True) for name in names
+    )
+    if keys:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(key) FROM unnest(%s::bigint[]) AS key", [keys])
+
+
+def resolve_lookups(user: AnyUser, drafts: Sequence[Draft], using: str) -> None:
+    """Turn references by external id into primary keys."""
+    asked: dict[tuple[str, str], list[tuple[Draft, Lookup]]] = {}
+    for draft in drafts:
+        for lookup in draft.lookups:
+            key = (lookup.reference.reference_to[0], lookup.external_id.api_name)
+            asked.setdefault(key, []).append((draft, lookup))
+    for (target_name, name), asking in asked.items():
+        external_id = asking[0][1].external_id
+        target = catalogue.get_object(target_name)
+        wanted = {lookup.value for _, lookup in asking if lookup.value is not None}
+        readable = _may_refer_to(user, target)
+        found = matching(target, external_id, wanted, using) if readable else {}
+        for draft, lookup in asking:
+            targets = found.get(fold(external_id, lookup.value), [])
+            if not readable:
+                _refuse_reference(draft, lookup.reference)
+            elif len(targets) == 1:
+                draft.values[lookup.reference.attname] = targets[0].pk
+            else:
+                problem = "more than one record found" if targets else "not found"
+                message = f"Foreign key external ID: {lookup.value} {problem} for field {name} in entity {target_name}"
+                draft.fail("INVALID_FIELD", message, lookup.reference.api_name)
+
+
+def check_references(user: AnyUser, object_type: ObjectType, drafts: Sequence[Draft], using: str) -> None:
+    """Note references to records that are not there, are deleted, or are none of the user's business."""
+    writable = [field for field in object_type.fields if field.updateable and field.reference_to]
+    for target_name in {name for field in writable for name in field.reference_to}:
+        uses = [
+            (draft, field, draft.values[field.attname])
+            for draft in drafts
+            for field in writable
+            if target_name in field.reference_to and draft.values.get(field.attname) is not None
+        ]
+        target = catalogue.get_object(target_name)
+        if not uses or target.model is None:
+            continue
+        readable = _may_refer_to(user, target)
+        gone = _whether_deleted(target.model, {pk for _, _, pk in uses}, using)
+        for draft, field, pk in uses:
+            if not readable:
+                _refuse_reference(draft, field)
+            elif pk not in gone:
+                draft.fail("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id", field.api_name)
+            elif gone[pk]:
+                draft.fail("ENTITY_IS_DELETED", "entity is deleted", field.api_name)
+
+
+def _may_refer_to(user: AnyUser, target: ObjectType) -> bool:
+    # Everybody may refer to users; records are not for those who may not see their kind.
+    is_record = getattr(target.model, "soft_deletes", False)
+    return not is_record or policy.is_granted(user, "object", "read", target.api_name)
+
+
+def _refuse_reference(draft: Draft, field: FieldType) -> None:
+    message = "insufficient access rights on cross-reference id"
+    draft.fail("INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY", message, field.api_name)
+
+
+def _whether_deleted(model: type[models.Model], pks: Iterable[int], using: str) -> dict[int, bool]:
+    """Return, for those that exist, whether they are in the recycle bin."""
+    rows = model._base_manager.using(using).filter(pk__in=pks)
+    if not getattr(model, "soft_deletes", False):
+        return dict.fromkeys(rows.values_list("pk", flat=True), False)
+    return dict(rows.values_list("pk", "is_deleted"))
+
+
+def check_unique(object_type: ObjectType, drafts: Sequence[Draft], using: str) -> None:
+    """Note values that another live record, or an earlier row, already has in a unique field."""
+    for field in object_type.fields:
+        if not field.unique or not field.updateable:
+            continue
+        asking = [draft for draft in drafts if draft.sound and draft.values.get(field.attname) not in (None, "")]
+        taken = matching(object_type, field, {draft.values[field.attname] for draft in asking}, using)
+        earlier: set[Any] = set()
+        for draft in asking:
+            value = fold(field, draft.values[field.attname])
+            others = [other.pk for other in taken.get(value, []) if other.pk != draft.pk]
+            if others:
+                holder = encode(object_type.key_prefix, others[0])
+                message = f"duplicate value found: {field.api_name} duplicates value on record with id: {holder}"
+                draft.fail("DUPLICATE_VALUE", message, field.api_name)
+            elif value in earlier:
+                message = f"duplicate value found: {field.api_name} duplicates value of another row in this request"
+                draft.fail("DUPLICATE_VALUE", message, field.api_name)
+            earlier.add(value)
+
+
+def _live(model: type[models.Model], using: str) -> models.QuerySet[Any]:
+    rows = model._base_manager.using(using)
+    return rows.filter(is_deleted=False) if getattr(model, "soft_deletes", False) else rows.all()
