@@ -12,7 +12,7 @@ __all__ = ["IntegrationLogAdmin"]
 
 
 @admin.register(IntegrationLogEntry)
-class IntegrationLogAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is not typed
+class IntegrationLogAdmin(ModelAdmin):
     list_display = [
         "started_at", "direction", "named_credential", "operation", "method", "status_code", "outcome", "duration_ms",
     ]  # fmt: skip

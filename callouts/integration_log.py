@@ -145,7 +145,7 @@ def _new_entry(exchanged: Exchanged, about: About, direction: Direction) -> Inte
         operation=about.operation[:255],
         named_credential=about.named_credential[:80],
         principal=about.principal[:160],
-        user=about.user,
+        user_id=about.user.pk if about.user is not None else None,
         record_id=about.record_id[:64],
         correlation_id=correlation.current()[:128],
         job_id=about.job_id,

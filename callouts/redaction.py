@@ -32,7 +32,7 @@ _SENSITIVE_PARTS = (
 _SENSITIVE_NAMES = {"auth", "sig", "jwt", "sid", "cvv", "cvc", "pin", "samlresponse"}
 _HARMLESS_NAMES = {"tokentype", "tokenurl", "tokenendpoint"}
 
-_SEPARATORS = r"(?:/|\\/|%(?:25)*2F)"
+_SEPARATORS = r"(?:\\{0,4}/|%(?:25){0,4}2F)"
 _CALLBACK_ADDRESS = re.compile(rf"(services{_SEPARATORS}callbacks{_SEPARATORS})([A-Za-z0-9_~.-]+)", re.IGNORECASE)
 _AUTHORIZATION_VALUE = re.compile(r"\b(Bearer|Basic|OAuth|Token)(\s+|%20|\+)[A-Za-z0-9._~+/=!%-]{6,}", re.IGNORECASE)
 # In text: `"name": "value"`, `name=value`, `<name>value</name>`, the last two also when the end is cut off.

@@ -59,7 +59,7 @@ def prepare(
         prepared = requests.Request(
             method,
             url,
-            params=params,  # type: ignore[arg-type]  # the stubs list fewer value types than requests encodes
+            params=params,
             json=json,
             data=_sendable(data),
             headers=_headers(headers, idempotency_key),

@@ -5,11 +5,13 @@ them; all others never (link-local with the clouds' metadata services, multicast
 inside another). Sources: https://www.iana.org/assignments/iana-ipv4-special-registry and iana-ipv6-special-registry.
 """
 
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 __all__ = ["refusal"]
 
 Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
 
 _INTERNAL = [
     ip_network(text)
@@ -48,5 +50,5 @@ def _plain(text: str) -> Address:
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
-def _is_in(address: Address, networks: list[object]) -> bool:
+def _is_in(address: Address, networks: Sequence[Network]) -> bool:
     return any(address in network for network in networks if network.version == address.version)

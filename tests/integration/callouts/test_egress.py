@@ -7,7 +7,6 @@ import pytest
 import requests
 
 from callouts import egress, errors
-from tests.fault_server import FaultServer
 
 LIMIT = 100_000
 
@@ -24,12 +23,6 @@ class Names:
         if host not in self.names:
             raise errors.ConnectFailed(f"The name {host!r} could not be found; nothing was sent.")
         return self.names[host]
-
-
-@pytest.fixture
-def server():
-    with FaultServer() as running:
-        yield running
 
 
 @pytest.fixture
