@@ -16,7 +16,7 @@ from isthmus.console.references import as_uuid
 from isthmus.console.registry import Figure, Page, register_figures, register_metrics, register_page
 from isthmus.console.tones import Status, Tone
 
-__all__ = ["entries_of", "figures", "metrics", "register", "status_of"]
+__all__ = ["entries_of", "figures", "metrics", "register", "status_of", "title_of"]
 
 _STATUSES = {
     Outcome.SUCCEEDED: Status("Succeeded", Tone.GOOD),
@@ -50,6 +50,18 @@ def status_of(entry: IntegrationLogEntry) -> Status:
 
 def _longest() -> timedelta:
     return timedelta(seconds=options.max_timeout_seconds)
+
+
+def title_of(entry: IntegrationLogEntry) -> str:
+    """Return what an exchange is called where there is room for one line."""
+    return entry.operation or f"{entry.method} {_path_of(entry.url)}"
+
+
+def _path_of(url: str) -> str:
+    try:
+        return urlsplit(url).path or url
+    except ValueError:
+        return url  # What was refused for its malformed address is kept as it was given.
 
 
 def listed() -> QuerySet[IntegrationLogEntry]:
@@ -124,7 +136,7 @@ def _entry(entry: IntegrationLogEntry) -> timeline.Entry:
         at=entry.started_at,
         kind="Call from outside" if is_inbound else "Callout",
         icon="arrow-in" if is_inbound else "arrow-out",
-        title=entry.operation or f"{entry.method} {urlsplit(entry.url).path or entry.url}",
+        title=title_of(entry),
         status=status_of(entry),
         url=reverse("callouts:entry", args=[entry.pk]),
         detail=" · ".join(filter(None, parts)),

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from callouts.console import listed, status_of
+from callouts.console import listed, status_of, title_of
 from callouts.models import Direction, IntegrationLogEntry, Outcome
 from isthmus.console.access import requires
 from isthmus.console.filters import FilterForm
@@ -57,7 +57,7 @@ def log(request: HttpRequest) -> HttpResponse:
     """List the exchanges, newest first."""
     filters = LogFilters(request.GET)
     page = newest_first(filters.narrow(listed()), moment="started_at", cursor=request.GET.get("cursor", ""))
-    rows = [(entry, status_of(entry)) for entry in page.rows]
+    rows = [(entry, title_of(entry), status_of(entry)) for entry in page.rows]
     return render(request, "callouts/log.html", {"filters": filters, "page": page, "rows": rows})
 
 
@@ -66,4 +66,6 @@ def log(request: HttpRequest) -> HttpResponse:
 def entry(request: HttpRequest, entry_id: uuid.UUID) -> HttpResponse:
     """Show one exchange with both sides."""
     found = get_object_or_404(IntegrationLogEntry.objects.select_related("user"), pk=entry_id)
-    return render(request, "callouts/entry.html", {"entry": found, "status": status_of(found)})
+    return render(
+        request, "callouts/entry.html", {"entry": found, "title": title_of(found), "status": status_of(found)}
+    )

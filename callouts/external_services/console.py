@@ -101,8 +101,8 @@ def figures() -> Iterable[Figure]:
     """Yield the invocations that wait now, and the callbacks of the last 24 hours."""
     invocations = reverse("external_services:invocations")
     waiting = Invocation.objects.waiting().count()
-    tone = Tone.WAITING if waiting else Tone.NEUTRAL
-    yield Figure("Waiting for a callback", f"{waiting:,}", f"{invocations}?state=open", tone)
+    tone, hint = (Tone.WAITING, "not finished yet") if waiting else (Tone.NEUTRAL, "")
+    yield Figure("Waiting for a callback", f"{waiting:,}", f"{invocations}?state=open", tone, hint)
     counts = CallbackReceipt.objects.filter(received_at__gte=clock.now() - timedelta(hours=24)).aggregate(
         received=Count("pk"),
         odd=Count("pk", filter=~Q(state__in=[ReceiptState.RECEIVED, ReceiptState.PROCESSED, ReceiptState.REPEATED])),

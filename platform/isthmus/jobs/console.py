@@ -68,7 +68,7 @@ def figures() -> Iterable[Figure]:
     )
     yield Figure("Operations completed", f"{counts['completed']:,}", f"{page}?state=Completed&since=24h")
     failed = counts["failed"]
-    tone, hint = (Tone.BAD, "look at why, then retry") if failed else (Tone.GOOD, "none")
+    tone, hint = (Tone.BAD, "to look at") if failed else (Tone.GOOD, "none")
     yield Figure("Operations failed", f"{failed:,}", f"{page}?state=Failed&since=24h", tone, hint)
 
 

@@ -1,5 +1,6 @@
 """Tags and filters of the console's templates."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,8 +9,8 @@ from django import template
 from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import escape, format_html
+from django.utils.safestring import SafeString, mark_safe
 
 from isthmus import clock, correlation
 from isthmus.console import access, json_text, registry
@@ -18,6 +19,7 @@ from isthmus.console.tones import Status
 
 register = template.Library()
 
+_CODE = re.compile(r"`([^`]+)`")
 _STEPS = [(timedelta(minutes=1), 1, "s"), (timedelta(hours=1), 60, "min"), (timedelta(days=1), 3600, "h")]
 
 
@@ -83,6 +85,12 @@ def duration(milliseconds: float | None) -> str:
 def json_body(value: Any) -> SafeString:
     """Return a body indented and coloured when it is JSON, and escaped in any case."""
     return json_text.highlighted(value)
+
+
+@register.filter
+def inline_code(text: str) -> SafeString:
+    """Return a sentence in which what stands between backticks is code; everything is escaped."""
+    return mark_safe(_CODE.sub(r"<code>\1</code>", escape(text)))  # noqa: S308 - the text is escaped first
 
 
 @register.filter
