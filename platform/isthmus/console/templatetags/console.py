@@ -20,6 +20,7 @@ from isthmus.console.tones import Status
 register = template.Library()
 
 _CODE = re.compile(r"`([^`]+)`")
+_JOINT = re.compile(r"([._/]+)(?=\w)")
 _STEPS = [(timedelta(minutes=1), 1, "s"), (timedelta(hours=1), 60, "min"), (timedelta(days=1), 3600, "h")]
 
 
@@ -91,6 +92,12 @@ def json_body(value: Any) -> SafeString:
 def inline_code(text: str) -> SafeString:
     """Return a sentence in which what stands between backticks is code; everything is escaped."""
     return mark_safe(_CODE.sub(r"<code>\1</code>", escape(text)))  # noqa: S308 - the text is escaped first
+
+
+@register.filter
+def breakable(name: str) -> SafeString:
+    """Return a long name that may be broken after its dots, slashes and underscores."""
+    return mark_safe(_JOINT.sub(r"\1<wbr>", escape(name)))  # noqa: S308 - the name is escaped first
 
 
 @register.filter
