@@ -18,7 +18,7 @@ from isthmus.console.references import as_uuid
 __all__ = ["LogFilters", "entry", "log"]
 
 
-class LogFilters(FilterForm):
+class LogFilters(FilterForm[IntegrationLogEntry]):
     """Filters of the integration log."""
 
     moment = "started_at"

@@ -12,7 +12,7 @@ class EventsConfig(AppConfig):
     verbose_name = "Events"
 
     def ready(self) -> None:
-        from events import changes, checks, grants, migrations_done, probes, registry, sobjects
+        from events import changes, checks, console, grants, migrations_done, probes, registry, sobjects
         from isthmus.access.registry import register_grant_kind
         from isthmus.objects import registry as objects
         from isthmus.objects.capture import register_sink
@@ -24,5 +24,6 @@ class EventsConfig(AppConfig):
         register_grant_kind(grants.EVENT_GRANTS)
         register_sink(changes.stage_changes)
         probes.register()
+        console.register()
         django_checks.register(checks.check_event_log)
         post_migrate.connect(migrations_done.synchronise_tables, sender=self, dispatch_uid="events.synchronise")

@@ -1,5 +1,13 @@
 """The app's addresses."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from events import views
+
+app_name = "events"
+urlpatterns: list[URLPattern] = [
+    path("events/", views.monitor, name="monitor"),
+    path("events/log/", views.log, name="log"),
+    path("events/log/<int:replay_id>/", views.event, name="event"),
+    path("events/subscriptions/<int:subscription_id>/<slug:act>/", views.steer, name="steer"),
+]

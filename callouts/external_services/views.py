@@ -39,7 +39,7 @@ ATTENTION = "attention"
 LATEST_SHOWN = 10
 
 
-class InvocationFilters(FilterForm):
+class InvocationFilters(FilterForm[Invocation]):
     """Filters of invocations."""
 
     moment = "submitted_at"
@@ -72,7 +72,7 @@ class InvocationFilters(FilterForm):
         return rows.filter(wanted)
 
 
-class ReceiptFilters(FilterForm):
+class ReceiptFilters(FilterForm[CallbackReceipt]):
     """Filters of received callbacks."""
 
     moment = "received_at"

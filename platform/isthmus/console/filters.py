@@ -1,7 +1,7 @@
 """Filters of tables: a form in the address, so that a filtered table can be linked to and kept."""
 
 from datetime import timedelta
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from django import forms
 from django.db.models import Model, QuerySet
@@ -21,7 +21,7 @@ _SPANS = {
 }
 
 
-class FilterForm(forms.Form):
+class FilterForm(forms.Form, Generic[M]):
     """Base of a table's filters: text and time here, the table's own in the subclass."""
 
     moment: ClassVar[str] = "created_at"

@@ -28,7 +28,7 @@ LOG_LINES_SHOWN = 200
 LIVE = "live"
 
 
-class JobFilters(FilterForm):
+class JobFilters(FilterForm[Job]):
     """Filters of background operations."""
 
     state = forms.ChoiceField(

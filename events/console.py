@@ -1,0 +1,144 @@
+"""What events add to the console: their page, figures, metrics and time line entries."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+
+from django.db.models import QuerySet
+from django.urls import reverse
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from events.models import ChangeRow, EventLogEntry, OutboxEvent, Subscription, SubscriptionState, Topic
+from isthmus import clock
+from isthmus.console import timeline
+from isthmus.console.references import as_uuid
+from isthmus.console.registry import Figure, Page, register_figures, register_metrics, register_page
+from isthmus.console.tones import Status, Tone
+
+__all__ = ["figures", "listed", "metrics", "register", "status_of"]
+
+_STATUSES = {
+    SubscriptionState.RUNNING: Status("Running", Tone.GOOD),
+    SubscriptionState.PAUSED: Status("Paused", Tone.NEUTRAL, "pause"),
+    SubscriptionState.RETRYING: Status("Retrying", Tone.WARNING, "retry"),
+    SubscriptionState.STOPPED: Status("Stopped", Tone.BAD, "stop"),
+}
+_PUBLISHED = Status("Published", Tone.GOOD)
+_WAITING = Status("Waits for the relay", Tone.WAITING)
+
+
+def register() -> None:
+    """Join the console; called once, when the app is ready."""
+    register_page(Page("Event monitor", "events:monitor", "broadcast", 40))
+    register_figures(figures)
+    register_metrics(metrics)
+    timeline.register_source(published_entries, finds=correlations_of, recent=latest)
+    timeline.register_source(waiting_events)
+    timeline.register_source(waiting_changes, finds=correlations_of_waiting_changes)
+
+
+def status_of(subscription: Subscription) -> Status:
+    """Return what a subscription does, as a chip shows it."""
+    return _STATUSES[SubscriptionState(subscription.state)]
+
+
+def listed(topic: str = "") -> QuerySet[EventLogEntry]:
+    """Return the kept events of a topic ("": of all) with what lists show, and no payload."""
+    found = EventLogEntry.objects.of_topic(topic) if topic else EventLogEntry.objects.all()
+    return found.select_related("topic").defer("payload")
+
+
+def figures() -> Iterable[Figure]:
+    """Yield how many events entered the log in the last 24 hours, and the subscriptions that do not get on."""
+    published = EventLogEntry.objects.filter(published_at__gte=clock.now() - timedelta(hours=24)).count()
+    yield Figure("Events published", f"{published:,}", f"{reverse('events:log')}?since=24h")
+    stuck = Subscription.objects.filter(state__in=[SubscriptionState.RETRYING, SubscriptionState.STOPPED]).count()
+    tone, hint = (Tone.WARNING, "retrying or stopped") if stuck else (Tone.NEUTRAL, "")
+    yield Figure("Subscriptions held up", f"{stuck:,}", reverse("events:monitor"), tone, hint)
+
+
+def metrics() -> Iterator[Metric]:
+    """Yield what waits for the relay, how far each topic is, and how far behind each subscription."""
+    outbox = GaugeMetricFamily("isthmus_outbox_depth", "Rows that wait for the relay.", labels=["table"])
+    outbox.add_metric(["events"], OutboxEvent.objects.count())
+    outbox.add_metric(["changes"], ChangeRow.objects.count())
+    yield outbox
+    newest = GaugeMetricFamily("isthmus_topic_last_replay_id", "Replay id of the newest event.", labels=["topic"])
+    for name, last_replay_id in Topic.objects.values_list("name", "last_replay_id"):
+        newest.add_metric([name], last_replay_id)
+    yield newest
+    lag = GaugeMetricFamily("isthmus_subscription_lag", "Kept events not handled yet.", labels=["subscription"])
+    for subscription in Subscription.objects.with_lag():
+        lag.add_metric([subscription.name], subscription.lag)  # type: ignore[attr-defined]  # annotated by with_lag
+    yield lag
+
+
+def published_entries(correlation_ids: Sequence[str], limit: int) -> Iterable[timeline.Entry]:
+    """Return the published events under these correlation ids."""
+    return map(_entry, listed().filter(correlation_id__in=correlation_ids).order_by("replay_id")[:limit])
+
+
+def latest(limit: int) -> Iterable[timeline.Entry]:
+    """Return the latest events."""
+    return map(_entry, listed().order_by("-replay_id")[:limit])
+
+
+def correlations_of(reference: str) -> Iterable[str]:
+    """Return the correlation id of the event of this UUID."""
+    given = as_uuid(reference)
+    if given is None:
+        return []
+    return EventLogEntry.objects.filter(event_uuid=given).values_list("correlation_id", flat=True)
+
+
+def waiting_events(correlation_ids: Sequence[str], limit: int) -> Iterator[timeline.Entry]:
+    """Yield the events under these correlation ids that are not relayed yet."""
+    for row in OutboxEvent.objects.filter(correlation_id__in=correlation_ids).defer("payload").order_by("pk")[:limit]:
+        yield timeline.Entry(
+            at=row.created_at,
+            kind="Event",
+            icon="bolt",
+            title=_short(row.topic),
+            status=_WAITING,
+            url="",
+            correlation_id=row.correlation_id,
+        )
+
+
+def waiting_changes(correlation_ids: Sequence[str], limit: int) -> Iterator[timeline.Entry]:
+    """Yield the record changes under these correlation ids that are not relayed yet."""
+    rows = ChangeRow.objects.filter(correlation_id__in=correlation_ids).defer("changed_fields").order_by("pk")
+    for row in rows[:limit]:
+        yield timeline.Entry(
+            at=row.created_at,
+            kind="Change",
+            icon="record",
+            title=f"{row.object_name} {row.change_type.lower()}",
+            status=_WAITING,
+            url="",
+            detail=row.record_id,
+            correlation_id=row.correlation_id,
+        )
+
+
+def correlations_of_waiting_changes(reference: str) -> Iterable[str]:
+    """Return the correlation ids of the changes of the record of this id that are not relayed yet."""
+    found = ChangeRow.objects.filter(record_id=reference).order_by("-pk")
+    return found.values_list("correlation_id", flat=True)[: timeline.ENTRIES_SHOWN]
+
+
+def _entry(event: EventLogEntry) -> timeline.Entry:
+    is_change = event.topic.kind == "data"
+    return timeline.Entry(
+        at=event.created_at,
+        kind="Change event" if is_change else "Event",
+        icon="record" if is_change else "bolt",
+        title=_short(event.topic.name),
+        status=_PUBLISHED,
+        url=reverse("events:event", args=[event.replay_id]),
+        detail=f"Replay id {event.replay_id}",
+        correlation_id=event.correlation_id,
+    )
+
+
+def _short(topic: str) -> str:
+    return topic.rsplit("/", 1)[-1]
