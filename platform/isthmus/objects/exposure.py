@@ -229,9 +229,17 @@ def unique_rule(model: type[models.Model], field: AnyField) -> tuple[bool, bool]
             continue
         if tuple(constraint.fields) == (field.name,):
             return True, True
-        if tuple(constraint.expressions) == (Lower(models.F(field.name)),):
+        if _is_lower_of(constraint.expressions, field.name):
             return True, False
     return False, False
+
+
+def _is_lower_of(expressions: Sequence[Any], name: str) -> bool:
+    return (
+        len(expressions) == 1
+        and isinstance(expressions[0], Lower)
+        and [getattr(source, "name", "") for source in expressions[0].get_source_expressions()] == [name]
+    )
 
 
 def _valued(field: AnyField) -> AnyField:

@@ -253,6 +253,8 @@ class _Work:
             draft.fail(error.code, error.message)
             return
         if isinstance(error, IntegrityError):
+            # An undelete brings values of its own.
+            draft.values = draft.values or dict(vars(draft.instance))
             row_lookups.check_unique(self._object_type, [draft], self._using)
             draft.lost_race = not draft.sound
         if draft.sound:

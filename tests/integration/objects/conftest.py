@@ -1,0 +1,86 @@
+"""What the tests of records share: a recorder of changes, users with grants, a counter of statements."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from isthmus.access.actions import assign, ensure_permission_set
+from isthmus.objects.capture import Change, register_sink_temporarily
+
+
+class Recorder:
+    """A sink that remembers, and how often it was called."""
+
+    def __init__(self) -> None:
+        self.changes: list[Change] = []
+        self.calls = 0
+
+    def __call__(self, changes) -> None:
+        self.calls += 1
+        self.changes.extend(changes)
+
+    def clear(self) -> None:
+        self.changes.clear()
+        self.calls = 0
+
+    @property
+    def told(self) -> list[tuple[str, str, dict]]:
+        """Object, type and fields of each change, without the stamps."""
+        stamps = {"LastModifiedDate", "LastModifiedById", "CreatedDate", "CreatedById", "OwnerId"}
+        return [
+            (
+                change.object_name,
+                change.change_type.value,
+                {name: value for name, value in change.changed_fields.items() if name not in stamps},
+            )
+            for change in self.changes
+        ]
+
+
+@pytest.fixture
+def recorder() -> Iterator[Recorder]:
+    sink = Recorder()
+    with register_sink_temporarily(sink):
+        yield sink
+
+
+@pytest.fixture
+def user_with(db) -> Callable[..., object]:
+    """Make a user whose one permission set has these grants."""
+
+    def make(*grants, username="integration"):
+        user = get_user_model().objects.create_user(username)
+        assign(ensure_permission_set(f"set_of_{username}", "Test", grants), user)
+        return user
+
+    return make
+
+
+@pytest.fixture
+def admin(db):
+    return get_user_model().objects.create_superuser("root")
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """Collect the SQL of the block."""
+    found: list[str] = []
+    with CaptureQueriesContext(connection) as captured:
+        yield found
+    found.extend(query["sql"] for query in captured.captured_queries)
+
+
+@pytest.fixture
+def count_statements() -> Callable[[Callable[[], object]], int]:
+    """Return how many statements a call takes."""
+
+    def count(call):
+        with statements() as found:
+            call()
+        return len(found)
+
+    return count
