@@ -11,7 +11,7 @@ class ExternalServicesOptions(Options, prefix="ISTHMUS_EXTERNAL_SERVICES_"):
     document_max_bytes = option(
         100 * 1024 * 1024, help_text="Largest document that is read, in bytes.", minimum=1024, maximum=1024**3
     )
-    document_max_depth = option(200, help_text="Deepest nesting of a document, in levels.", minimum=10, maximum=900)
+    document_max_depth = option(200, help_text="Deepest nesting of a document, in levels.", minimum=10, maximum=400)
     document_max_nodes = option(
         20_000_000, help_text="Most values in a document, each use of a YAML alias counted.", minimum=1000
     )

@@ -67,7 +67,9 @@ class ExternalServiceVersion(models.Model):
     openapi_version = models.CharField(max_length=20)
     title = models.CharField(max_length=255, blank=True)
     digest = models.CharField(max_length=64, help_text="SHA-256 of the document's canonical JSON.")
-    problems = JsonTextField(default=list, help_text="What could not be registered: operation, pointer, reason.")
+    problems = JsonTextField(
+        default=list, help_text="What could not be registered: effect, operation, pointer, reason."
+    )
     registered_at = models.DateTimeField(default=clock.now)
     registered_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
@@ -141,7 +143,7 @@ class Invocation(models.Model):
     reason = models.TextField(blank=True)
     request = JsonTextField(help_text="The arguments as they were given, redacted.")
     request_digest = models.CharField(max_length=64, editable=False)
-    record_id = models.CharField(max_length=18, blank=True)
+    record_id = models.CharField(max_length=64, blank=True, help_text="Id of the record that it is about.")
     attempts = models.PositiveIntegerField(default=0)
     last_sent_at = models.DateTimeField(
         null=True, editable=False, help_text="When the request last left; empty where it surely never reached anybody."
@@ -155,6 +157,9 @@ class Invocation(models.Model):
     finished_at = models.DateTimeField(null=True)
     correlation_id = models.CharField(max_length=128, db_index=True)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    job = models.ForeignKey(
+        "jobs.Job", on_delete=models.SET_NULL, null=True, related_name="+", help_text="The job that submitted it."
+    )
 
     objects = InvocationQuerySet.as_manager()
 
@@ -208,6 +213,9 @@ class CallbackReceipt(models.Model):
     finished_at = models.DateTimeField(null=True)
     state = models.CharField(max_length=20, choices=ReceiptState.choices, default=ReceiptState.RECEIVED)
     reason = models.TextField(blank=True)
+    job = models.ForeignKey(
+        "jobs.Job", on_delete=models.SET_NULL, null=True, related_name="+", help_text="The job that runs the handler."
+    )
     correlation_id = models.CharField(max_length=128, db_index=True)
 
     objects = ReceiptQuerySet.as_manager()

@@ -8,7 +8,10 @@ import keyword
 import re
 from collections.abc import Iterable
 
-__all__ = ["allocate", "operation_id_for", "snake_case"]
+__all__ = ["OPERATION_NAMES_TAKEN", "allocate", "operation_id_for", "snake_case"]
+
+OPERATION_NAMES_TAKEN = frozenset({"call", "name", "operations"})
+"""What a service's client has itself; an operation of that name gets a number."""
 
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9]+")

@@ -57,6 +57,8 @@ def load(text: str, limits: DocumentLimits) -> Any:
     """
     try:
         return _Builder(limits).build(yaml.parse(text, Loader=yaml.CSafeLoader))
+    except UnicodeEncodeError as error:
+        raise DocumentUnreadable("The document is no Unicode text.") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "it is not YAML"
@@ -71,6 +73,7 @@ class _Open:
     anchor: str | None
     nodes: int = 1
     key: str | None = None
+    is_merging: bool = False
     merged: list[Any] = field(default_factory=list)
 
 
@@ -118,6 +121,7 @@ class _Builder:
         if parent is not None and parent.key is None and isinstance(parent.value, dict):
             # Keys stay as they are written: a response is keyed `200`, and JSON knows only texts.
             self._set_key(parent, event.value, event)
+            parent.is_merging = event.value == "<<" and event.implicit[0]
             return
         value = _scalar(event)
         if event.anchor is not None:
@@ -169,11 +173,11 @@ class _Builder:
         elif parent.key is None:
             raise DocumentUnreadable(f"A key is a text{_at(event.start_mark)}.")
         else:
-            if parent.key == "<<":
+            if parent.is_merging:
                 parent.merged.extend(_merge_sources(value, event))
             else:
                 parent.value[parent.key] = value
-            parent.key = None
+            parent.key, parent.is_merging = None, False
 
     def _set_key(self, parent: _Open, key: str, event: Event) -> None:
         if key in parent.value:

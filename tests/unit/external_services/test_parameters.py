@@ -1,0 +1,83 @@
+"""Parameters are written as OpenAPI's table of styles says."""
+
+import pytest
+
+from callouts.external_services.definitions import ParameterDefinition
+from callouts.external_services.parameters import UnwritableValue, as_cookie, as_header, as_path, as_query
+
+ARRAY = ["blue", "black", "brown"]
+OBJECT = {"R": 100, "G": 200, "B": 150}
+
+
+def parameter(location, style="simple", explode=False, **more):
+    return ParameterDefinition(
+        name="color", location=location, python_name="color", style=style, explode=explode, **more
+    )
+
+
+@pytest.mark.parametrize(
+    ("style", "explode", "value", "text"),
+    [
+        ("simple", False, "blue", "blue"),
+        ("simple", False, ARRAY, "blue,black,brown"),
+        ("simple", False, OBJECT, "R,100,G,200,B,150"),
+        ("simple", True, OBJECT, "R=100,G=200,B=150"),
+        ("label", False, "blue", ".blue"),
+        ("label", False, ARRAY, ".blue,black,brown"),
+        ("label", True, ARRAY, ".blue.black.brown"),
+        ("label", True, OBJECT, ".R=100.G=200.B=150"),
+        ("matrix", False, "blue", ";color=blue"),
+        ("matrix", False, ARRAY, ";color=blue,black,brown"),
+        ("matrix", True, ARRAY, ";color=blue;color=black;color=brown"),
+        ("matrix", True, OBJECT, ";R=100;G=200;B=150"),
+        ("simple", False, "a/b?c#d %", "a%2Fb%3Fc%23d%20%25"),
+        ("simple", False, 7, "7"),
+        ("simple", False, True, "true"),
+    ],
+)
+def test_in_a_path(style, explode, value, text):
+    assert as_path(parameter("path", style, explode), value) == text
+
+
+@pytest.mark.parametrize("value", ["", ".", "..", [], {"a": {"b": 1}}])
+def test_what_would_be_another_path_is_refused(value):
+    with pytest.raises(UnwritableValue):
+        as_path(parameter("path"), value)
+
+
+@pytest.mark.parametrize(
+    ("style", "explode", "value", "pairs"),
+    [
+        ("form", True, "blue", ["color=blue"]),
+        ("form", True, ARRAY, ["color=blue", "color=black", "color=brown"]),
+        ("form", False, ARRAY, ["color=blue,black,brown"]),
+        ("form", True, OBJECT, ["R=100", "G=200", "B=150"]),
+        ("form", False, OBJECT, ["color=R,100,G,200,B,150"]),
+        ("spaceDelimited", False, ARRAY, ["color=blue%20black%20brown"]),
+        ("pipeDelimited", False, ARRAY, ["color=blue%7Cblack%7Cbrown"]),
+        ("deepObject", True, OBJECT, ["color%5BR%5D=100", "color%5BG%5D=200", "color%5BB%5D=150"]),
+        ("deepObject", True, {"a": {"b": [1, 2]}}, ["color%5Ba%5D%5Bb%5D=1", "color%5Ba%5D%5Bb%5D=2"]),
+        ("form", True, "a&b=c d", ["color=a%26b%3Dc%20d"]),
+        ("form", True, "", ["color="]),
+        ("form", True, [], []),
+    ],
+)
+def test_in_a_query(style, explode, value, pairs):
+    assert as_query(parameter("query", style, explode), value) == pairs
+
+
+def test_reserved_characters_and_json_in_a_query():
+    assert as_query(parameter("query", "form", True, allow_reserved=True), "a/b:c") == ["color=a/b:c"]
+    assert as_query(parameter("query", "form", True, as_json=True), {"a": [1]}) == ["color=%7B%22a%22%3A%5B1%5D%7D"]
+
+
+def test_in_a_header_and_a_cookie():
+    assert as_header(parameter("header"), ARRAY) == "blue,black,brown"
+    assert as_header(parameter("header", explode=True), OBJECT) == "R=100,G=200,B=150"
+    assert as_cookie(parameter("cookie", "form", True), "a;b") == "color=a%3Bb"
+
+
+@pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "a\nb", "\x00", "ü"])
+def test_a_header_takes_no_second_line(value):
+    with pytest.raises(UnwritableValue):
+        as_header(parameter("header"), value)

@@ -1,0 +1,143 @@
+"""Schemas of both OpenAPI versions constrain values as they say, and what they cannot say is left to the service."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callouts.external_services.references import BrokenReference
+from callouts.external_services.schemas import compile_schema
+
+
+def problems(schema, value, *, version="3.0", direction="request", **schemas):
+    content = {"components": {"schemas": {"It": schema, **schemas}}}
+    validator = compile_schema(content, "/components/schemas/It", is_3_0=version == "3.0", direction=direction)
+    return [(found.pointer, found.message) for found in validator.problems(value, base="/body")]
+
+
+def test_every_problem_is_told_with_its_place_and_without_the_value():
+    schema = {
+        "type": "object",
+        "required": ["name"],
+        "properties": {"age": {"type": "integer"}, "tags": {"type": "array", "items": {"maxLength": 2}}},
+    }
+    assert sorted(problems(schema, {"age": "secret", "tags": ["ok", "secret"]})) == [
+        ("/body", '"name" is a required property'),
+        ("/body/age", 'the value is not of type "integer"'),
+        ("/body/tags/1", "the value is longer than 2 characters"),
+    ]
+
+
+def test_circles_end():
+    tree = {
+        "type": "object",
+        "properties": {"children": {"type": "array", "items": {"$ref": "#/components/schemas/It"}}},
+    }
+    assert problems(tree, {"children": [{"children": []}]}) == []
+    assert problems(tree, {"children": [{"children": [1]}]}) == [
+        ("/body/children/0/children/0", 'the value is not of type "object"')
+    ]
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "is_good"),
+    [
+        ({"type": "string", "nullable": True}, None, True),
+        ({"type": "string", "nullable": True}, 1, False),
+        ({"type": "string", "enum": ["a"], "nullable": True}, None, True),
+        ({"allOf": [{"$ref": "#/components/schemas/Other"}], "nullable": True}, None, True),
+        ({"allOf": [{"$ref": "#/components/schemas/Other"}], "nullable": True}, "x", False),
+        ({"$ref": "#/components/schemas/Other", "nullable": True}, None, False),
+        ({"type": "number", "minimum": 1, "exclusiveMinimum": True}, 1, False),
+        ({"type": "number", "maximum": 5, "exclusiveMaximum": False}, 5, True),
+        ({"type": "file"}, 7, True),
+        ({"type": "string", "required": True}, "x", True),
+        ({"type": "string", "pattern": "("}, "x", True),
+        ({"type": "string", "pattern": "("}, 1, False),
+        ({"type": "string", "maxLength": "ten"}, "x", True),
+        ({"multipleOf": 0}, 3, True),
+        ({"enum": []}, 3, True),
+        ({"type": "array"}, [1], True),
+        ({"type": "object", "additionalProperties": False, "properties": {"a": {}}}, {"b": 1}, False),
+        ({"type": "object", "additionalProperties": {"type": "integer"}}, {"b": "x"}, False),
+        ({"oneOf": [{"type": "string"}, {"type": "integer"}]}, 1.5, False),
+        ({"not": {"type": "string"}}, "x", False),
+        ({"properties": {"$ref": {"type": "string"}}}, {"$ref": 1}, False),
+        ({"type": "integer", "example": {"$ref": "#/nowhere"}}, 1, True),
+        ({"type": "integer", "$id": "http://elsewhere.example/x", "format": "int32"}, 1, True),
+    ],
+)
+def test_openapi_3_0(schema, value, is_good):
+    assert (problems(schema, value, Other={"type": "integer"}) == []) is is_good
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "is_good"),
+    [
+        ({"type": ["string", "null"]}, None, True),
+        ({"type": "string", "nullable": True}, None, False),
+        ({"const": 3}, 4, False),
+        ({"exclusiveMinimum": 1}, 1, False),
+        ({"$ref": "#/components/schemas/Other", "maximum": 5}, 6, False),
+        ({"prefixItems": [{"type": "string"}], "items": {"type": "integer"}}, ["a", "b"], False),
+        ({"if": {"required": ["a"]}, "then": {"required": ["b"]}}, {"a": 1}, False),
+        ({"patternProperties": {"^x": {"type": "integer"}}}, {"xy": "s"}, False),
+        ({"properties": {"a": True, "b": False}}, {"b": 1}, False),
+        ({"properties": {"a": {}}, "unevaluatedProperties": False}, {"z": 1}, False),
+        ({"contains": {"const": 1}, "minContains": 2}, [1], False),
+        (True, "anything", True),
+    ],
+)
+def test_openapi_3_1(schema, value, is_good):
+    assert (problems(schema, value, version="3.1", Other={"type": "integer"}) == []) is is_good
+
+
+def test_what_only_the_other_side_writes_is_not_required_of_this_one():
+    schema = {
+        "type": "object",
+        "required": ["id", "password", "name"],
+        "properties": {"id": {"$ref": "#/components/schemas/Id"}, "password": {"writeOnly": True}, "name": {}},
+    }
+    identity = {"type": "string", "readOnly": True}
+    assert problems(schema, {"password": "p", "name": "n"}, Id=identity) == []
+    assert problems(schema, {"id": "1", "name": "n"}, direction="response", Id=identity) == []
+    assert problems(schema, {"name": "n"}, direction="response", Id=identity) == [
+        ("/body", '"id" is a required property')
+    ]
+
+
+def test_a_pattern_that_runs_wild_is_stopped():
+    assert problems({"type": "string", "pattern": "^(a|a)*$(?=x)"}, "a" * 40 + "b")
+
+
+def test_at_most_fifty_problems_are_told():
+    assert len(problems({"type": "array", "items": {"type": "string"}}, list(range(200)))) == 50
+
+
+def test_a_schema_that_is_not_there():
+    with pytest.raises(BrokenReference):
+        compile_schema({}, "/components/schemas/None", is_3_0=True)
+
+
+SCHEMAS = st.recursive(
+    st.booleans() | st.none() | st.text(max_size=3) | st.integers(),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(
+        st.sampled_from(
+            ["type", "properties", "items", "allOf", "enum", "required", "nullable", "minimum", "exclusiveMinimum",
+             "pattern", "maxLength", "$ref", "additionalProperties", "multipleOf", "not", "prefixItems", "const"]
+        ),
+        inner | st.sampled_from(["string", "object", "#/components/schemas/It", "#/x"]),
+        max_size=4,
+    ),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@given(SCHEMAS, st.booleans(), st.none() | st.integers() | st.text(max_size=3) | st.lists(st.integers(), max_size=2))
+def test_whatever_stands_where_a_schema_should_be_is_used_or_refused(schema, is_3_0, value):
+    content = {"components": {"schemas": {"It": schema}}}
+    try:
+        validator = compile_schema(content, "/components/schemas/It", is_3_0=is_3_0)
+    except BrokenReference:
+        return
+    validator.problems(value)
