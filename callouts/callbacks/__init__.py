@@ -1,5 +1,5 @@
 """Answers that come back later: addresses, inbox, handlers."""
 
-from callouts.callbacks.handlers import Callback, CallbackHandler
+from callouts.callbacks.handlers import Callback, CallbackHandler, CallbackResponse
 
-__all__ = ["Callback", "CallbackHandler"]
+__all__ = ["Callback", "CallbackHandler", "CallbackResponse"]

@@ -22,9 +22,19 @@ from django.utils.module_loading import import_string
 from callouts.external_services.errors import HandlerRefused
 from callouts.external_services.names import snake_case
 
-__all__ = ["Callback", "CallbackHandler", "handler_path", "load_handler"]
+__all__ = ["Callback", "CallbackHandler", "CallbackResponse", "handler_path", "load_handler"]
 
 Method = Callable[[list["Callback"]], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallbackResponse:
+    """What the outside sent to a callback's address."""
+
+    body: Any
+    """Parsed; `None` where there was none."""
+    headers: Mapping[str, str]
+    """The headers that the document declares for the callback, and the content type."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,11 +49,9 @@ class Callback:
     callback_timeout: datetime
     """Until when a callback was waited for."""
     status: str
-    """The invocation's state when the callback was accepted; `TimedOut` for one that did not come."""
-    response: Any = None
-    """The callback's body, parsed; `None` where there is none."""
-    headers: Mapping[str, str]
-    """The headers that the document declares for the callback."""
+    """`Completed`; `TimedOut` for one that did not come."""
+    response: CallbackResponse | None = None
+    """What came back; `None` for one that did not come."""
     first_response: Any = None
     """The body of the operation's first answer; `None` where it has not been stored (yet)."""
     correlation_id: str = ""

@@ -1,5 +1,11 @@
 """The app's addresses."""
 
-from django.urls import URLPattern
+from django.urls import re_path
 
-urlpatterns: list[URLPattern] = []
+from callouts.callbacks import views
+
+app_name = "callbacks"
+
+urlpatterns = [
+    re_path(r"^(?P<token>[^/]+)(?:/(?P<name>[^/]*)(?P<rest>(?:/.*)?))?$", views.receive, name="receive"),
+]

@@ -1,6 +1,7 @@
 """Where the app joins Django."""
 
 from django.apps import AppConfig
+from django.utils.module_loading import autodiscover_modules
 
 
 class ExternalServicesConfig(AppConfig):
@@ -12,3 +13,5 @@ class ExternalServicesConfig(AppConfig):
         from callouts.external_services import console
 
         console.register()
+        # Handlers are found by their dotted path; importing them now shows a broken one at the start.
+        autodiscover_modules("callbacks")

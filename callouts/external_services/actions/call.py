@@ -1,0 +1,72 @@
+"""Calling an operation whose answer is all that comes back."""
+
+import hashlib
+import json
+import uuid
+from typing import Any
+
+from django.contrib.auth.models import AbstractUser
+from django.db.models import Model
+
+from callouts import http
+from callouts.external_services import outgoing
+from callouts.external_services.answers import OperationResponse, response_of
+from callouts.external_services.models import Operation
+from callouts.external_services.outgoing import OutgoingRequest
+
+__all__ = ["call", "idempotency_key_for", "send"]
+
+
+def call(
+    operation: Operation,
+    *,
+    body: Any = None,
+    parameters: dict[str, Any],
+    reference: str | None = None,
+    user: AbstractUser | None = None,
+    timeout: float | None = None,
+    record: str | Model | None = None,
+) -> OperationResponse:
+    """Call an operation and return its answer.
+
+    Raises `ArgumentsRefused` and `NotConnected` (nothing was sent), `OperationFailed`, `UnexpectedAnswer`, and the
+    errors of `callouts.errors` and `credentials.errors`.
+    """
+    arguments = outgoing.bind(operation, body, parameters)
+    key = idempotency_key_for(operation, reference) if reference else None
+    request = outgoing.build(operation, arguments, operation.version.service.named_credential, idempotency_key=key)
+    answer = send(operation, request, user=user, timeout=timeout, record=record)
+    return response_of(operation, answer)
+
+
+def idempotency_key_for(operation: Operation, reference: str) -> str:
+    """Return the key of a use of an operation: the same for the same service, operation and reference, always.
+
+    It has the form of a UUID, because that is what services that look at it expect.
+    """
+    said = json.dumps([operation.version.service.name, operation.operation_id, reference])
+    return str(uuid.UUID(bytes=hashlib.sha256(said.encode()).digest()[:16], version=5))
+
+
+def send(
+    operation: Operation,
+    request: OutgoingRequest,
+    *,
+    user: AbstractUser | None,
+    timeout: float | None,
+    record: str | Model | None,
+    invocation_id: uuid.UUID | None = None,
+) -> Any:
+    """Send a request of an operation; return the `requests.Response`."""
+    return http.request(
+        request.method,
+        request.url,
+        headers=request.headers,
+        data=request.data,
+        idempotency_key=request.idempotency_key,
+        timeout=timeout,
+        user=user,
+        operation=f"{operation.version.service.name}.{operation.operation_id}",
+        record=record,
+        invocation_id=invocation_id,
+    )
