@@ -1,9 +1,24 @@
 """Where the app joins Django."""
 
 from django.apps import AppConfig
+from django.utils.module_loading import autodiscover_modules
+
+from apexrest import registry
+from isthmus.access.registry import GrantKind, register_grant_kind
 
 
 class ApexRestConfig(AppConfig):
     name = "apexrest"
     label = "apexrest"
     verbose_name = "REST endpoints"
+
+    def ready(self) -> None:
+        register_grant_kind(
+            GrantKind(
+                name="endpoint",
+                label="REST endpoints",
+                actions=tuple(method.lower() for method in registry.HTTP_METHODS),
+                targets=lambda: [resource.mapping for resource in registry.all_resources()],
+            )
+        )
+        autodiscover_modules("rest_resources")

@@ -11,13 +11,14 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import connections
 from django.db.models import Q
 from django.http import Http404, UnreadablePostError
 from oauth2_provider.models import AccessToken
 from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication
+from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -29,7 +30,7 @@ from isthmus.access.tokens import checksum
 from isthmus.errors import IsthmusError
 from isthmus.logs import get_logger
 
-__all__ = ["AccessTokenAuthentication", "ApiRenderer", "error_answer", "exception_handler"]
+__all__ = ["AccessTokenAuthentication", "AlwaysJson", "ApiRenderer", "error_answer", "exception_handler"]
 
 log = get_logger(__name__)
 
@@ -40,6 +41,18 @@ class ApiRenderer(JSONRenderer):
     """JSON that names its character set, as clients that compare content types expect it."""
 
     charset = "UTF-8"
+
+
+class AlwaysJson(BaseContentNegotiation):
+    """Every answer is JSON, whatever `Accept` or a query parameter `format` say: the latter belongs to the endpoint."""
+
+    def select_parser(self, request: Request, parsers: Sequence[Any]) -> Any:
+        """Return the only parser there is."""
+        return parsers[0]
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        """Return the only renderer there is."""
+        return renderers[0], renderers[0].media_type
 
 
 class SessionInvalid(exceptions.AuthenticationFailed):
@@ -110,6 +123,8 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
         return _framework_answer(exceptions.PermissionDenied(), context)
     if isinstance(error, RequestDataTooBig):
         return error_answer(413, "EXCEEDED_MAX_SIZE_REQUEST", "The request body is larger than this server takes.")
+    if isinstance(error, SuspiciousOperation):
+        return error_answer(400, "BAD_REQUEST", "The request is not one that this server takes.")
     if isinstance(error, UnreadablePostError):
         return error_answer(400, "CLIENT_NOT_ACCESSIBLE", "The request body could not be read to its end.")
     log.error("api.failed", error_code="UNKNOWN_EXCEPTION", exc_info=error)

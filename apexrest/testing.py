@@ -1,0 +1,50 @@
+"""For tests of endpoints: run their methods without a server.
+
+with rest_context(wildcard="42") as rest:
+    answer = Orders().read()
+assert rest.response.status is None
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from urllib.parse import urlencode
+
+from django.contrib.auth.models import AbstractUser
+from django.http import QueryDict
+from django.utils.datastructures import CaseInsensitiveMapping
+
+from apexrest.rest_context import Exchange, RestRequest, entered
+
+__all__ = ["rest_context"]
+
+
+@contextmanager
+def rest_context(
+    *,
+    method: str = "GET",
+    path: str = "/",
+    mapping: str = "",
+    wildcard: str = "",
+    query: Mapping[str, str | list[str]] | None = None,
+    headers: Mapping[str, str] | None = None,
+    body: bytes = b"",
+    user: AbstractUser | None = None,
+) -> Iterator[Exchange]:
+    """Let `apexrest.context` be that of such a request while the block runs; yields its request and response.
+
+    Nothing is parsed, checked or committed: call the method with its parameters.
+    """
+    asked = QueryDict(urlencode(query or {}, doseq=True))
+    request = RestRequest(
+        method=method,
+        path=path,
+        mapping=mapping,
+        wildcard=wildcard,
+        query=asked.dict(),
+        query_lists={name: tuple(values) for name, values in asked.lists()},
+        headers=CaseInsensitiveMapping(headers or {}),
+        body=body,
+        user=user,
+    )
+    with entered(request) as exchange:
+        yield exchange
