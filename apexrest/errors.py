@@ -12,6 +12,7 @@ EndpointError
 │   └── MediaTypeRefused
 ├── AnswerUnserialisable    what the method returned cannot be written as JSON
 ├── EndpointRefused         the method itself refuses; endpoint authors raise it
+│   └── RowRefused          a record was not written
 └── EndpointFailed          the method raised something it did not mean to
 """
 
@@ -33,6 +34,7 @@ __all__ = [
     "MediaTypeRefused",
     "NoSuchAddress",
     "OutsideEndpoint",
+    "RowRefused",
 ]
 
 
@@ -119,6 +121,10 @@ class EndpointRefused(EndpointError):
         # One class serves every refusal an author thinks of, so here code and status belong to the instance.
         self.code = code or type(self).code  # type: ignore[misc]
         self.status = status or type(self).status  # type: ignore[misc]
+
+
+class RowRefused(EndpointRefused):
+    """The record was not written."""
 
 
 class EndpointFailed(EndpointError):

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.contrib.auth.models import AbstractUser
 from django.db import DatabaseError
 from django.http import HttpResponse
 from rest_framework.request import Request
@@ -14,7 +15,7 @@ from callouts.models import Direction, Outcome
 from isthmus.errors import IsthmusError
 from isthmus.logs import get_logger
 
-__all__ = ["write"]
+__all__ = ["caller_of", "write"]
 
 log = get_logger(__name__)
 
@@ -42,7 +43,7 @@ def write(
     try:
         integration_log.record(
             exchanged,
-            integration_log.About(operation=f"{request.method} {resource.mapping}", user=request.user),
+            integration_log.About(operation=f"{request.method} {resource.mapping}", user=caller_of(request)),
             direction=Direction.INBOUND,
             outcome=_outcome(response.status_code),
             error=_described(response, failure),
@@ -51,6 +52,11 @@ def write(
         )
     except DatabaseError:
         log.exception("endpoint.log_incomplete", mapping=resource.mapping)
+
+
+def caller_of(request: Request) -> AbstractUser | None:
+    """Return who calls; `None` for somebody who did not say so."""
+    return request.user if isinstance(request.user, AbstractUser) else None
 
 
 def _outcome(status: int) -> Outcome:

@@ -1,17 +1,19 @@
 """`/services/apexrest/…`: finds who answers, lets it answer, writes the integration log."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.datastructures import CaseInsensitiveMapping
+from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apexrest import conf, execution, inbound_log, registry
 from apexrest.errors import BodyTooLarge, NoSuchAddress
+from apexrest.inbound_log import caller_of
 from apexrest.rest_context import RestRequest
 from isthmus import clock
 
@@ -54,7 +56,7 @@ class EndpointView(APIView):
         is_head = request.method == "HEAD"
         endpoint = self.matched.resource.endpoints.get("GET" if is_head else request.method or "")
         if endpoint is None:
-            return self.http_method_not_allowed(request)
+            self.http_method_not_allowed(request)
         self.body = _read(request._request)  # noqa: SLF001 - REST framework's own stream would parse it
         answered = execution.run(endpoint, _described(request, self.matched, path, self.body))
         response = HttpResponse(b"" if is_head else answered.content, status=answered.status)
@@ -68,10 +70,10 @@ class EndpointView(APIView):
 
     get = head = post = put = patch = delete = options = trace = answer  # type: ignore[assignment]  # one for all
 
-    def http_method_not_allowed(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+    def http_method_not_allowed(self, request: Any, *args: Any, **kwargs: Any) -> NoReturn:
         """Refuse, and say what is allowed."""
         self.headers["Allow"] = ", ".join(self.allowed_methods)
-        return super().http_method_not_allowed(request, *args, **kwargs)
+        raise MethodNotAllowed(request.method)
 
     def handle_exception(self, exc: Exception) -> Response:
         """Keep the error for the log."""
@@ -122,5 +124,5 @@ def _described(request: Request, matched: registry.Match, path: str, body: bytes
         query_lists={name: tuple(values) for name, values in request.query_params.lists()},
         headers=CaseInsensitiveMapping(shown),
         body=body,
-        user=request.user,
+        user=caller_of(request),
     )

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from isthmus.access.hashers import MachineSecretHasher
 from isthmus.access.identity import identity_url, organization_id, user_id
 from isthmus.access.tokens import new_token_text
+from isthmus.objects.record_ids import encode, record_id_of
 
 # What the `sf` command line accepts as an access token.
 COMMAND_LINE_TOKEN = re.compile(r"^(00D\w{12,15})![.\w]*$")
@@ -27,6 +28,11 @@ def test_the_organization_id_follows_the_base_url(settings):
     assert re.fullmatch(r"00D[0-9A-Za-z]{15}", first)
     settings.BASE_URL = "https://two.example.org"
     assert organization_id() != first
+
+
+def test_ids_are_the_record_ids_that_the_records_have():
+    for number in (1, 61, 62, 2**40 + 12345):
+        assert user_id(User(pk=number)) == encode("005", number) == record_id_of(User(pk=number))
 
 
 def test_a_user_id_counts_in_base_62():

@@ -1,0 +1,141 @@
+"""Endpoints of the sample app."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.core.exceptions import ValidationError
+from django.http import Http404
+
+from apexrest import (
+    EndpointRefused,
+    context,
+    http_delete,
+    http_get,
+    http_patch,
+    http_post,
+    http_put,
+    rest_resource,
+)
+from apexrest.upsert import require_saved, upsert_by_reference
+from crm.models import Case
+from isthmus.errors import IsthmusError
+from isthmus.objects.record_ids import record_id_of
+
+
+@dataclass
+class SupportRequest:
+    externalReference: str  # noqa: N815 - the names of the wire
+    customerEmail: str  # noqa: N815 - the names of the wire
+    subject: str
+    description: str
+
+    def __post_init__(self):
+        if not self.externalReference.strip():
+            raise ValueError("externalReference is empty")
+
+
+@dataclass
+class SupportResponse:
+    caseId: str  # noqa: N815 - the names of the wire
+    status: str
+    message: str
+
+
+@rest_resource("/v1/support-requests/*")
+class SupportRequests:
+    @http_post
+    def create(self, requestBody: SupportRequest) -> SupportResponse:  # noqa: N803 - the name of the wire
+        saved = require_saved(
+            upsert_by_reference(
+                context.request.user,
+                "Case",
+                requestBody.externalReference,
+                {
+                    "Subject": requestBody.subject,
+                    "Description": requestBody.description,
+                    "SuppliedEmail": requestBody.customerEmail,
+                    "Origin": "Web",
+                },
+            )
+        )
+        context.response.status = 201 if saved.created else 200
+        context.response.headers["Location"] = f"/services/apexrest/v1/support-requests/{saved.id}"
+        done = "created" if saved.created else "updated"
+        return SupportResponse(caseId=saved.id, status="New", message=f"Case {done}.")
+
+    @http_get
+    def read(self) -> SupportResponse:
+        for case in Case.objects.all():
+            if record_id_of(case) == context.request.wildcard:
+                return SupportResponse(caseId=context.request.wildcard, status=case.status, message=case.subject)
+        raise Http404
+
+
+class Unavailable(IsthmusError):
+    """The vault at 10.0.0.7 does not answer."""
+
+    status = 503
+
+
+@rest_resource("/t/trouble/*")
+class Trouble:
+    """Writes a case, then does what the last part of the address says."""
+
+    @http_post
+    def create(self, subject: str) -> object:
+        Case.objects.create(subject=subject)
+        which = context.request.wildcard
+        if which == "refuse":
+            raise EndpointRefused("Not today.", code="CLOSED", status=409, fields=["subject"])
+        if which == "break":
+            raise RuntimeError("password=hunter2")
+        if which == "unavailable":
+            raise Unavailable
+        if which == "invalid":
+            raise ValidationError({"subject": ["Too silly."], "__all__": ["Odd."]})
+        if which == "status":
+            context.response.status = 422
+            return {"reason": "unprocessable"}
+        if which == "unserialisable":
+            return {"case": {1, 2}}
+        if which == "header":
+            context.response.headers["X-Bad"] = "a\r\nSet-Cookie: b"
+            return {}
+        return {"kept": True}
+
+
+@rest_resource("/t/echo/*")
+class Echo:
+    @http_get
+    def read(self) -> object:
+        request = context.request
+        context.response.headers["X-Echo"] = "yes"
+        return {
+            "method": request.method,
+            "path": request.path,
+            "mapping": request.mapping,
+            "wildcard": request.wildcard,
+            "query": dict(request.query),
+            "queryLists": {name: list(values) for name, values in request.query_lists.items()},
+            "user": request.user.get_username(),
+            "authorization": request.headers.get("Authorization"),
+            "thing": request.headers.get("x-thing"),
+        }
+
+    @http_delete
+    def remove(self) -> None: ...
+
+    @http_put
+    def raw(self) -> object:
+        return {"body": context.request.body.decode(), "type": context.request.headers.get("Content-Type")}
+
+    @http_patch
+    def several(self, when: datetime, count: int = 1) -> object:
+        return {"when": when, "count": count}
+
+
+@rest_resource("/t/optional")
+class Optional:
+    @http_post
+    def create(self, count: int | None = None) -> object:
+        return {"count": count}
