@@ -1,13 +1,17 @@
 """Every address of the platform: one line for each app that has any."""
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
+
+from isthmus.access.views import no_such_resource
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("services/oauth2/", include("isthmus.access.urls")),
     path("services/apexrest/", include("apexrest.urls")),
     path("services/callbacks/", include("callouts.callbacks.urls")),
+    # Last of its kind: an API client is never answered with a page.
+    re_path(r"^services(?:/|$)", no_such_resource),
     path("operations/", include("isthmus.jobs.urls")),
     path("", include("callouts.urls")),
     path("", include("events.urls")),

@@ -14,7 +14,7 @@ from oauth2_provider.oauth2_backends import get_oauthlib_core
 from isthmus import correlation
 from isthmus.logs import get_logger
 
-__all__ = ["TokenView"]
+__all__ = ["TokenView", "no_such_resource"]
 
 log = get_logger(__name__)
 
@@ -52,6 +52,13 @@ class TokenView(View):
         else:
             log.warning("oauth.token_refused", client_id=_client_id(request), error=told.get("error"))
         return _answer(told, status=status, headers=headers)
+
+
+@csrf_exempt
+def no_such_resource(_request: HttpRequest) -> HttpResponse:
+    """Answer for API addresses that nobody has, in the form that API clients read."""
+    body = [{"message": "The requested resource does not exist", "errorCode": "NOT_FOUND"}]
+    return JsonResponse(body, safe=False, status=404, content_type="application/json;charset=UTF-8")
 
 
 def _client_id(request: HttpRequest) -> str:

@@ -156,6 +156,16 @@ def test_only_post_is_answered(http):
     assert answer.json()["error"] == "invalid_request"
 
 
+@pytest.mark.parametrize("address", ["/services/oauth2/nothing", "/services", "/services/", "/services/apexrest"])
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_an_api_address_that_nobody_has_is_answered_as_json(http, address, method):
+    answer = getattr(http, method)(address)
+    assert (answer.status_code, answer.json()) == (
+        404,
+        [{"message": "The requested resource does not exist", "errorCode": "NOT_FOUND"}],
+    )
+
+
 @pytest.mark.django_db
 def test_a_body_that_is_too_large_is_refused_as_json(http, program, settings):
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100
