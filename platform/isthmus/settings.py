@@ -62,7 +62,8 @@ if _found := _refusals():
     raise ImproperlyConfigured("Isthmus does not start like this:\n" + "\n".join(f"- {line}" for line in _found))
 
 # --- apps -----------------------------------------------------------------------------------------------------------
-ISTHMUS_APPS = env.list("ISTHMUS_APPS", default=[])
+# The demo's app is there for whoever tries a fresh checkout; naming apps of one's own, or production, leaves it out.
+ISTHMUS_APPS = env.list("ISTHMUS_APPS", default=["examples.mortgage"] if IS_CHECKOUT and not IS_PRODUCTION else [])
 """Django apps of yours that stand beside ours: dotted names, separated by commas."""
 
 INSTALLED_APPS = [
@@ -92,7 +93,7 @@ INSTALLED_APPS = [
     "events",
     "apexrest",
     "crm",
-    *ISTHMUS_APPS,
+    *[app for app in ISTHMUS_APPS if app],
 ]
 
 MIDDLEWARE = [

@@ -1,0 +1,1 @@
+"""What the mortgage desk does: send applications, take decisions in."""

@@ -1,0 +1,9 @@
+"""Where the app joins Django."""
+
+from django.apps import AppConfig
+
+
+class MortgageConfig(AppConfig):
+    name = "examples.mortgage"
+    label = "mortgage"
+    verbose_name = "Mortgage desk (demo)"

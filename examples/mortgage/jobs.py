@@ -1,0 +1,21 @@
+"""What happens in the background."""
+
+from datetime import timedelta
+from typing import Any
+
+from examples.mortgage.actions.applications import submit
+from examples.mortgage.models import MortgageRequest
+from isthmus.access.policy import system_user
+from isthmus.jobs import current_job, queueable
+
+__all__ = ["submit_application"]
+
+
+@queueable(max_attempts=8, retry_delays=(1, 2, 4, 8, 15))
+def submit_application(request_id: int, patience_seconds: float = 86_400) -> dict[str, Any]:
+    """Send one mortgage request to the bank."""
+    job = current_job()
+    request = MortgageRequest.objects.select_related("lead").get(pk=request_id)
+    answer = submit(request, user=job.user or system_user(), patience=timedelta(seconds=patience_seconds))
+    job.log("The bank took the application in.", **answer)
+    return answer

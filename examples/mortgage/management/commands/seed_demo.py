@@ -1,0 +1,29 @@
+"""`manage.py seed_demo`: the demo's users, permission sets, credentials and services; safe to repeat."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from events.actions import ensure_definitions
+from examples.mortgage.outside import CLIENT_ID, CLIENT_SECRET
+from examples.mortgage.seed import LOGINS, seed_access, seed_bank, seed_service
+
+
+class Command(BaseCommand):
+    help = "Make the demo's users, permission sets, credentials, services and events; idempotent."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--bank-url", default="http://127.0.0.1:9101", help="where the demo's bank listens")
+
+    def handle(self, *_: Any, bank_url: str, verbosity: int = 1, **__: Any) -> None:
+        if settings.IS_PRODUCTION:
+            raise CommandError("Demo users have known passwords; seed_demo does not run in production.")
+        ensure_definitions()
+        seed_access()
+        seed_bank(bank_url, client_id=CLIENT_ID, client_secret=CLIENT_SECRET)
+        report = seed_service()
+        if verbosity:
+            people = ", ".join(f"{name} / {password}" for name, password in LOGINS.items())
+            self.stdout.write(f"Demo data is there. Sign in as: {people}. Service: {report.summary()}")

@@ -1,0 +1,142 @@
+"""The demo's set-up, through the same actions that the admin screens call. Doing it again changes nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+from django.contrib.auth.models import User
+
+from callouts.external_services.actions import RegistrationReport, register
+from credentials.actions import ensure_external_credential, ensure_named_credential, ensure_principal
+from crm.models import Lead
+from examples.mortgage.actions.applications import SERVICE, open_request
+from examples.mortgage.models import MortgageRequest
+from isthmus.access.actions import assign, ensure_permission_set
+from isthmus.objects.capture import acting_as
+
+__all__ = ["LOGINS", "Applicant", "applicants", "open_requests", "seed_access", "seed_bank", "seed_service"]
+
+DOCUMENT = Path(__file__).resolve().parent.parent / "bank" / "openapi.yaml"
+LOGINS = {"admin": "admin", "operator": "operator"}
+"""Demo users that may sign in, with their passwords; `integration` speaks to the API only and has none."""
+STANDARD_OBJECTS = ("Account", "Contact", "Lead", "Opportunity", "Order", "Case")
+EVERYTHING = ("create", "read", "edit", "delete")
+SUPPORT_REQUESTS = "/v1/support-requests/*"
+PRINCIPAL = "AcmeBank.Mortgage_Desk"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Applicant:
+    """One lead with a wish, and how the bank will decide."""
+
+    first_name: str
+    last_name: str
+    street: str
+    amount: float
+    income: float
+    expected: MortgageRequest.Status
+
+
+def applicants() -> Sequence[Applicant]:
+    """Return the demo's cast: for each way a decision can go, at least one."""
+    status = MortgageRequest.Status
+    rows = [
+        ("Ada", "Lovelace", "12 St James's Square, London", 250_000, 6_200, status.APPROVED),
+        ("Grace", "Hopper", "1 Navy Yard, Arlington", 180_000, 5_400, status.APPROVED),
+        ("Alan", "Turing", "43 Adlington Road, Wilmslow", 320_000, 7_100, status.APPROVED),
+        ("Katherine", "Johnson", "100 NASA Drive, Hampton", 210_000, 4_900, status.APPROVED),
+        ("Edsger", "Dijkstra", "5 Plantage, Rotterdam", 900_000, 4_000, status.REJECTED),
+        ("Barbara", "Liskov", "32 Vassar Street, Cambridge", 450_000, 3_000, status.REJECTED),
+        ("Nomad", "Wanderer", "", 90_000, 5_000, status.ERROR),
+        ("Charles", "Babbage", "1 Dorset Street, London", 4_000_000, 90_000, status.TIMED_OUT),
+    ]
+    return [
+        Applicant(first_name=first, last_name=last, street=street, amount=amount, income=income, expected=expected)
+        for first, last, street, amount, income, expected in rows
+    ]
+
+
+def seed_access() -> None:
+    """Make the demo's users and permission sets."""
+    for name, password in LOGINS.items():
+        user, created = User.objects.get_or_create(
+            username=name, defaults={"is_staff": True, "is_superuser": name == "admin", "email": f"{name}@example.org"}
+        )
+        if created:
+            user.set_password(password)
+            user.save(update_fields=["password"])
+    integration, created = User.objects.get_or_create(username="integration", defaults={"email": "api@example.org"})
+    if created:
+        integration.set_unusable_password()
+        integration.save(update_fields=["password"])
+    everything = [("object", action, name) for name in STANDARD_OBJECTS for action in EVERYTHING]
+    fields = [("field", action, f"{name}.*") for name in STANDARD_OBJECTS for action in ("read", "edit")]
+    assign(
+        ensure_permission_set(
+            "Integration_API",
+            "Integration API",
+            grants=[*everything, *fields, ("endpoint", "post", SUPPORT_REQUESTS)],
+        ),
+        integration,
+    )
+    assign(
+        ensure_permission_set(
+            "Console_Operator", "Console operator", grants=[("console", "view", "*"), ("console", "operate", "*")]
+        ),
+        User.objects.get(username="operator"),
+    )
+    assign(
+        ensure_permission_set("Mortgage_Desk", "Mortgage desk", grants=[("principal", "use", PRINCIPAL)]),
+        User.objects.get(username="operator"),
+    )
+
+
+def seed_bank(url: str, *, client_id: str, client_secret: str) -> None:
+    """Make the credentials of the bank: how to authenticate, as whom, and where."""
+    external = ensure_external_credential(
+        name="AcmeBank",
+        label="Acme Mortgages (bank)",
+        protocol="oauth_client_credentials",
+        settings={"token_url": f"{url}/oauth/token", "scope": "applications", "client_authentication": "header"},
+    )
+    principal = ensure_principal(
+        external, name="Mortgage_Desk", kind="named", secrets={"client_id": client_id, "client_secret": client_secret}
+    )
+    ensure_named_credential(
+        name="AcmeBank",
+        label="Acme Mortgages",
+        url=url,
+        external_credential=external,
+        principal=principal,
+        # The demo's bank runs on this machine; a real one is never inside.
+        allow_internal_addresses=not settings.IS_PRODUCTION,
+    )
+
+
+def seed_service(document: bytes | None = None) -> RegistrationReport:
+    """Register the bank's API from its document (`None`: the copy that lies beside the bank's program)."""
+    return register(SERVICE, document or DOCUMENT.read_bytes(), named_credential="AcmeBank")
+
+
+def open_requests(user: User, run: str, cast: Sequence[Applicant]) -> list[MortgageRequest]:
+    """Enter leads and requests for `cast` under references that begin with `run`."""
+    requests = []
+    with acting_as(user):
+        for number, applicant in enumerate(cast, start=1):
+            reference = f"{run}-{number:03}"
+            lead, _ = Lead.objects.get_or_create(
+                external_reference=reference,
+                defaults={
+                    "first_name": applicant.first_name,
+                    "last_name": applicant.last_name,
+                    "company": "Private",
+                    "email": f"{applicant.first_name}.{applicant.last_name}@example.org".lower(),
+                    "street": applicant.street,
+                    "lead_source": "Web",
+                },
+            )
+            requests.append(
+                open_request(user, lead, reference=reference, amount=applicant.amount, income=applicant.income)
+            )
+    return requests
