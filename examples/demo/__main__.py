@@ -16,7 +16,7 @@ def main() -> int:
         action="append",
         default=[],
         metavar="PROCESS@WHAT>=N",
-        help="SIGKILL web, worker or bus when the bank has N `received`, `decided` or `delivered` applications, or when N "
+        help="SIGKILL web, worker or bus when the bank has N `received`, `decided` or `delivered` applications, or N "
         "events were `told`; it is started again. May be given several times.",
     )
     parser.add_argument("--patience-seconds", type=float, default=6.0, help="how long the committee's case may take")
