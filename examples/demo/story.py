@@ -16,7 +16,7 @@ from django.db import close_old_connections
 from callouts.external_services.models import Invocation
 from callouts.models import IntegrationLogEntry
 from crm.models import Case, Contact, Opportunity
-from events.actions import ensure_definitions
+from events.actions import synchronise
 from events.models import EventLogEntry
 from examples.demo.trace import Trace
 from examples.demo.world import World, request
@@ -113,7 +113,7 @@ class Story:
 
     def _set_up(self) -> None:
         self._trace.step("Set up: permission sets, the bank's credentials, the external service from its document")
-        ensure_definitions()
+        synchronise()
         seed_access()
         seed_bank(self._world.bank_url, client_id=CLIENT_ID, client_secret=CLIENT_SECRET)
         document = request(f"{self._world.bank_url}/openapi.json").body

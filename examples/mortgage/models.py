@@ -29,7 +29,7 @@ class MortgageRequest(Record):
     reason = models.CharField(max_length=255, blank=True)
     invocation_id = models.UUIDField(null=True, blank=True)
 
-    class Meta(Record.Meta):
+    class Meta:
         verbose_name = "mortgage request"
 
     def __str__(self) -> str:

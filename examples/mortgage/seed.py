@@ -7,7 +7,7 @@ from pathlib import Path
 from django.conf import settings
 from django.contrib.auth.models import User
 
-from callouts.external_services.actions import RegistrationReport, register
+from callouts.external_services.actions.register import RegistrationReport, register
 from credentials.actions import ensure_external_credential, ensure_named_credential, ensure_principal
 from crm.models import Lead
 from examples.mortgage.actions.applications import SERVICE, open_request
@@ -95,16 +95,16 @@ def seed_access() -> None:
 def seed_bank(url: str, *, client_id: str, client_secret: str) -> None:
     """Make the credentials of the bank: how to authenticate, as whom, and where."""
     external = ensure_external_credential(
-        name="AcmeBank",
+        "AcmeBank",
         label="Acme Mortgages (bank)",
         protocol="oauth_client_credentials",
         settings={"token_url": f"{url}/oauth/token", "scope": "applications", "client_authentication": "header"},
     )
     principal = ensure_principal(
-        external, name="Mortgage_Desk", kind="named", secrets={"client_id": client_id, "client_secret": client_secret}
+        external, "Mortgage_Desk", secrets={"client_id": client_id, "client_secret": client_secret}
     )
     ensure_named_credential(
-        name="AcmeBank",
+        "AcmeBank",
         label="Acme Mortgages",
         url=url,
         external_credential=external,

@@ -1,15 +1,13 @@
 """What this app hears."""
 
-from collections.abc import Sequence
-
 from events.subscribers import Event, subscriber
 from examples.mortgage.models import ContactSighting, DecisionNote
 
 __all__ = ["note_decisions", "sight_contacts"]
 
 
-@subscriber("Application_Decided__e", name="mortgage.note_decisions")
-def note_decisions(events: Sequence[Event]) -> None:
+@subscriber("Application_Decided__e", name="mortgage.note_decisions", start="earliest")
+def note_decisions(events: list[Event]) -> None:
     """Write down every decision that was announced."""
     DecisionNote.objects.bulk_create(
         DecisionNote(
@@ -24,8 +22,8 @@ def note_decisions(events: Sequence[Event]) -> None:
     )
 
 
-@subscriber("/data/ContactChangeEvent", name="mortgage.sight_contacts")
-def sight_contacts(events: Sequence[Event]) -> None:
+@subscriber("ContactChangeEvent", name="mortgage.sight_contacts", start="earliest")
+def sight_contacts(events: list[Event]) -> None:
     """Write down every contact whose change came by."""
     ContactSighting.objects.bulk_create(
         ContactSighting(

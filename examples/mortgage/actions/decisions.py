@@ -5,8 +5,9 @@ from django.contrib.auth.models import User
 from examples.mortgage.models import MortgageRequest
 from examples.mortgage.platform_events import ApplicationDecided
 from isthmus import clock
-from isthmus.objects.actions import Operation, SaveResult, save
-from isthmus.objects.record_ids import record_id_of
+from isthmus.objects.actions import save
+from isthmus.objects.record_ids import decode
+from isthmus.objects.results import Operation, SaveResult
 
 __all__ = ["record_approval", "record_refusal", "record_silence"]
 
@@ -66,7 +67,7 @@ def record_silence(reference: str) -> None:
 
 
 def _request_of(reference: str) -> MortgageRequest:
-    return MortgageRequest.objects.by_record_id(reference).select_related("lead").get()
+    return MortgageRequest.objects.select_related("lead").get(pk=decode(reference)[1])
 
 
 def _close(
@@ -82,7 +83,7 @@ def _close(
     MortgageRequest.objects.filter(pk=request.pk).update(
         status=status, application_number=number, approved_amount=amount, reason=reason
     )
-    [updated] = save(user, "Lead", Operation.UPDATE, [{"Id": record_id_of(request.lead), "Status": lead_status}])
+    [updated] = save(user, "Lead", Operation.UPDATE, [{"Id": request.lead.record_id, "Status": lead_status}])
     _insist(updated)
     ApplicationDecided(
         application_number=number, outcome=status.value, amount=amount, request_id=request.record_id

@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from events.actions import ensure_definitions
+from events.actions import synchronise
 from examples.mortgage.outside import CLIENT_ID, CLIENT_SECRET
 from examples.mortgage.seed import LOGINS, seed_access, seed_bank, seed_service
 
@@ -20,7 +20,7 @@ class Command(BaseCommand):
     def handle(self, *_: Any, bank_url: str, verbosity: int = 1, **__: Any) -> None:
         if settings.IS_PRODUCTION:
             raise CommandError("Demo users have known passwords; seed_demo does not run in production.")
-        ensure_definitions()
+        synchronise()
         seed_access()
         seed_bank(bank_url, client_id=CLIENT_ID, client_secret=CLIENT_SECRET)
         report = seed_service()
