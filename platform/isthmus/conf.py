@@ -31,6 +31,8 @@ class Option(Generic[T]):
     """One option: its name comes from the attribute it is assigned to, its type from its default."""
 
     name: str
+    prefix: str
+    owner_module: str
 
     def __init__(
         self,
@@ -49,6 +51,8 @@ class Option(Generic[T]):
 
     def __set_name__(self, owner: type["Options"], attribute: str) -> None:
         self.name = f"{owner.prefix}{attribute.upper()}"
+        self.prefix = owner.prefix
+        self.owner_module = owner.__module__
 
     @overload
     def __get__(self, instance: None, owner: type["Options"]) -> "Option[T]": ...
