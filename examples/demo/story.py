@@ -23,7 +23,7 @@ from examples.demo.world import World, request
 from examples.mortgage.jobs import submit_application
 from examples.mortgage.models import ContactSighting, DecisionNote, MortgageRequest
 from examples.mortgage.outside import CLIENT_ID, CLIENT_SECRET, bank_spec
-from examples.mortgage.seed import applicants, open_requests, seed_access, seed_bank, seed_service
+from examples.mortgage.seed import applicants, in_words, open_requests, seed_access, seed_bank, seed_service
 from isthmus import clock, ids
 from isthmus.access.actions import create_api_client
 from isthmus.supervisor import Supervisor, bus_spec, wait_for_web, web_spec, worker_spec
@@ -114,14 +114,14 @@ class Story:
     def _set_up(self) -> None:
         self._trace.step("Set up: permission sets, the bank's credentials, the external service from its document")
         synchronise()
-        seed_access()
         seed_bank(self._world.bank_url, client_id=CLIENT_ID, client_secret=CLIENT_SECRET)
+        seed_access()
         document = request(f"{self._world.bank_url}/openapi.json").body
         report = seed_service(json.dumps(document).encode())
         self._trace.fact(
             f"external credential AcmeBank, principal Mortgage_Desk, named credential {self._world.bank_url}"
         )
-        self._trace.fact(f"external service: {report.summary()}")
+        self._trace.fact(f"external service: {in_words(report)}")
 
     def _apply(self) -> None:
         self._trace.step("Leads become applications: one background operation each")

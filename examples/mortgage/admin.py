@@ -14,4 +14,4 @@ class MortgageRequestAdmin(ModelAdmin):
     list_filter = ("status",)
     search_fields = ("external_reference", "application_number", "lead__last_name")
     readonly_fields = ("status", "application_number", "approved_amount", "reason", "invocation_id")
-    autocomplete_fields = ("lead",)
+    raw_id_fields = ("lead",)

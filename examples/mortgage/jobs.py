@@ -3,6 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
+from django.contrib.auth.models import User
+
 from examples.mortgage.actions.applications import submit
 from examples.mortgage.models import MortgageRequest
 from isthmus.access.policy import system_user
@@ -15,7 +17,8 @@ __all__ = ["submit_application"]
 def submit_application(request_id: int, patience_seconds: float = 86_400) -> dict[str, Any]:
     """Send one mortgage request to the bank."""
     job = current_job()
+    user = User.objects.get(pk=job.user_id) if job.user_id else system_user()
     request = MortgageRequest.objects.select_related("lead").get(pk=request_id)
-    answer = submit(request, user=job.user or system_user(), patience=timedelta(seconds=patience_seconds))
+    answer = submit(request, user=user, patience=timedelta(seconds=patience_seconds))
     job.log("The bank took the application in.", **answer)
     return answer

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from apexrest import context, http_post, rest_resource, upsert_by_reference
+from apexrest import context, http_post, rest_resource
+from apexrest.upsert import require_saved, upsert_by_reference
 
 __all__ = ["SupportRequest", "SupportRequests", "SupportTicket"]
 
@@ -33,18 +34,19 @@ class SupportRequests:
     @http_post
     def create(self, requestBody: SupportRequest) -> SupportTicket:  # noqa: N803 - the name on the wire
         """Open a case, or find the one this reference opened before (201 the first time, 200 after)."""
-        result = upsert_by_reference(
-            context.user,
-            "Case",
-            external_reference=requestBody.externalReference,
-            values={
-                "Subject": requestBody.subject,
-                "Description": requestBody.description,
-                "SuppliedEmail": requestBody.customerEmail,
-                "Origin": "Web",
-            },
+        result = require_saved(
+            upsert_by_reference(
+                context.request.user,
+                "Case",
+                requestBody.externalReference,
+                {
+                    "Subject": requestBody.subject,
+                    "Description": requestBody.description,
+                    "SuppliedEmail": requestBody.customerEmail,
+                    "Origin": "Web",
+                },
+            )
         )
-        result.raise_for_errors()
         context.response.status = 201 if result.created else 200
         message = "Support request accepted." if result.created else "Support request already known; case updated."
         return SupportTicket(caseId=result.id, status="created" if result.created else "updated", message=message)

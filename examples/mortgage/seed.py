@@ -15,7 +15,7 @@ from examples.mortgage.models import MortgageRequest
 from isthmus.access.actions import assign, ensure_permission_set
 from isthmus.objects.capture import acting_as
 
-__all__ = ["LOGINS", "Applicant", "applicants", "open_requests", "seed_access", "seed_bank", "seed_service"]
+__all__ = ["LOGINS", "Applicant", "applicants", "in_words", "open_requests", "seed_access", "seed_bank", "seed_service"]
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "bank" / "openapi.yaml"
 LOGINS = {"admin": "admin", "operator": "operator"}
@@ -117,6 +117,15 @@ def seed_bank(url: str, *, client_id: str, client_secret: str) -> None:
 def seed_service(document: bytes | None = None) -> RegistrationReport:
     """Register the bank's API from its document (`None`: the copy that lies beside the bank's program)."""
     return register(SERVICE, document or DOCUMENT.read_bytes(), named_credential="AcmeBank")
+
+
+def in_words(report: RegistrationReport) -> str:
+    """Return what became of a document, for a person."""
+    later = sum(operation.is_asynchronous for operation in report.operations)
+    return (
+        f"{report.service} version {report.version}, OpenAPI {report.openapi_version}: "
+        f"{len(report.operations)} operations, {later} of them answered by callback, {len(report.skipped)} left out"
+    )
 
 
 def open_requests(user: User, run: str, cast: Sequence[Applicant]) -> list[MortgageRequest]:

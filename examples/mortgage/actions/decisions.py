@@ -5,9 +5,8 @@ from django.contrib.auth.models import User
 from examples.mortgage.models import MortgageRequest
 from examples.mortgage.platform_events import ApplicationDecided
 from isthmus import clock
-from isthmus.objects.actions import save
+from isthmus.objects.actions import Operation, SaveResult, save
 from isthmus.objects.record_ids import decode
-from isthmus.objects.results import Operation, SaveResult
 
 __all__ = ["record_approval", "record_refusal", "record_silence"]
 

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from events.actions import synchronise
 from examples.mortgage.outside import CLIENT_ID, CLIENT_SECRET
-from examples.mortgage.seed import LOGINS, seed_access, seed_bank, seed_service
+from examples.mortgage.seed import LOGINS, in_words, seed_access, seed_bank, seed_service
 
 
 class Command(BaseCommand):
@@ -21,9 +21,9 @@ class Command(BaseCommand):
         if settings.IS_PRODUCTION:
             raise CommandError("Demo users have known passwords; seed_demo does not run in production.")
         synchronise()
-        seed_access()
         seed_bank(bank_url, client_id=CLIENT_ID, client_secret=CLIENT_SECRET)
+        seed_access()
         report = seed_service()
         if verbosity:
             people = ", ".join(f"{name} / {password}" for name, password in LOGINS.items())
-            self.stdout.write(f"Demo data is there. Sign in as: {people}. Service: {report.summary()}")
+            self.stdout.write(f"Demo data is there. Sign in as: {people}. Service: {in_words(report)}")
