@@ -171,8 +171,8 @@ class Story:
             made = Counter(
                 model.objects.filter(external_reference__in=approved).values_list("external_reference", flat=True)
             )
-            name = model.__name__
-            self._trace.expect(f"{name}s, one for each approval", found=made, wanted=Counter(approved))
+            name = str(model._meta.verbose_name_plural).capitalize()
+            self._trace.expect(f"{name}, one for each approval", found=made, wanted=Counter(approved))
         ledger = request(f"{self._world.bank_url}/_ledger").body
         self._trace.expect(
             "applications in the bank's ledger, none twice",

@@ -49,4 +49,4 @@ class SupportRequests:
         )
         context.response.status = 201 if result.created else 200
         message = "Support request accepted." if result.created else "Support request already known; case updated."
-        return SupportTicket(caseId=result.id, status="created" if result.created else "updated", message=message)
+        return SupportTicket(caseId=result.id or "", status="created" if result.created else "updated", message=message)

@@ -17,6 +17,7 @@ SERVICE = "AcmeMortgages"
 
 def open_request(user: User, lead: Lead, *, reference: str, amount: float, income: float) -> MortgageRequest:
     """Enter a lead's wish for a mortgage; entering the same `reference` again changes nothing."""
+    request: MortgageRequest
     request, _ = MortgageRequest.objects.get_or_create(
         external_reference=reference,
         defaults={"lead": lead, "requested_amount": amount, "monthly_income": income, "created_by": user},

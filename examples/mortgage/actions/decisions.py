@@ -66,7 +66,8 @@ def record_silence(reference: str) -> None:
 
 
 def _request_of(reference: str) -> MortgageRequest:
-    return MortgageRequest.objects.select_related("lead").get(pk=decode(reference)[1])
+    found: MortgageRequest = MortgageRequest.objects.select_related("lead").get(pk=decode(reference)[1])
+    return found
 
 
 def _close(
