@@ -22,6 +22,7 @@ __all__ = ["Origin", "refuse_unsafe_characters"]
 
 _MAXIMUM_LENGTH = 8_000
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", re.ASCII)
+_STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _SEPARATORS = re.compile(r"[/\\]")
 # Controls, format characters (invisible, may turn the writing direction), surrogates, line and paragraph separators.
 _UNPRINTABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
@@ -78,7 +79,8 @@ class Origin:
         _refuse_path(path)
         if not path and (self.has_trailing_slash or not self.prefix):
             path = "/"
-        return self._within(requote_uri(f"{self.base}{path}{question_mark}{query}"))
+        rest = _STRAY_PERCENT.sub("%25", f"{path}{question_mark}{query}")
+        return self._within(requote_uri(f"{self.base}{rest}"))
 
     def _within(self, url: str) -> str:
         """Return `url` if another reading of it still finds this origin: the last line of defence."""
