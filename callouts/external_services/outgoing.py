@@ -37,6 +37,8 @@ class Arguments:
     values: Mapping[ParameterDefinition, Any] = field(default_factory=dict)
     body: Any = None
     """`None`: no body."""
+    problems: tuple[ArgumentProblem, ...] = ()
+    """What could not be matched with the operation; `build` refuses it with all else that is wrong."""
 
     def as_json(self) -> dict[str, Any]:
         given = {parameter.name: value for parameter, value in self.values.items()}
@@ -62,7 +64,7 @@ class OutgoingRequest:
 
 
 def bind(operation: Operation, body: Any, given: Mapping[str, Any]) -> Arguments:
-    """Match arguments with the operation's parameters. Raises `ArgumentsRefused` with all that is wrong.
+    """Match arguments with the operation's parameters.
 
     A parameter goes by its Python name or by the document's; one that is `None` is left out.
     """
@@ -85,9 +87,7 @@ def bind(operation: Operation, body: Any, given: Mapping[str, Any]) -> Arguments
     elif body is not None and not isinstance(body, str | bytes):
         problems.append(ArgumentProblem("/body", "it is a text or bytes here"))
     problems.extend(_filled_in_by_us(callbacks, values, body))
-    if problems:
-        raise ArgumentsRefused(operation.operation_id, problems)
-    return Arguments(values=values, body=body)
+    return Arguments(values=values, body=body, problems=tuple(problems))
 
 
 def build(
@@ -111,12 +111,14 @@ def build(
     if header is not None and idempotency_key is not None:
         values.setdefault(header, idempotency_key)
     headers: dict[str, str] = {}
-    problems: list[ArgumentProblem] = []
+    problems = list(arguments.problems)
     for callback in map(CallbackDefinition.from_json, operation.callbacks):
         url = (callback_urls or {}).get(callback.name)
         if url is not None:
             body = _placed(callback, url, definition, values, headers, body, problems)
-    problems.extend(_problems(operation, definition, values, body))
+    told = {problem.pointer for problem in problems}
+    found = _problems(operation, definition, values, body)
+    problems.extend(problem for problem in found if problem.pointer not in told)
     url = _url(operation, definition, values, named_credential, problems)
     headers.update(_headers(values, problems))
     data, content_type = _body(definition, body)
