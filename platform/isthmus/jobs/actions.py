@@ -3,11 +3,13 @@
 import threading
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from django.db import IntegrityError, transaction
 
 from isthmus import clock, correlation
+from isthmus.access import policy
+from isthmus.access.policy import AnyUser
+from isthmus.access.registry import ALL_TARGETS
 from isthmus.jobs import bells, execution, registry, transitions
 from isthmus.jobs.conf import options
 from isthmus.jobs.errors import ArgumentsRefused, JobInsideTransaction, JobNotAbortable, JobNotRetryable
@@ -16,11 +18,6 @@ from isthmus.jobs.registry import Declared
 from isthmus.jobs.reporting import DirectReporter, Reporter, ThreadReporter
 from isthmus.jobs.states import JobState
 from isthmus.logs import get_logger
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-
-    AnyUser = AbstractBaseUser | AnonymousUser
 
 __all__ = ["abort", "enqueue_function", "retry", "run_inline"]
 
@@ -37,7 +34,7 @@ def enqueue_function(
     delay: timedelta = timedelta(),
     unique_key: str | None = None,
     after: Job | None = None,
-    user: "AnyUser | None" = None,
+    user: AnyUser = None,
     subject: tuple[str, str] | None = None,
     kind: str | None = None,
 ) -> Job:
@@ -101,11 +98,13 @@ def run_inline(job: Job, *, wait_seconds: float | None = None) -> Job:
     return job
 
 
-def abort(job: Job, user: "AnyUser | None" = None, reason: str = "") -> Job:
+def abort(job: Job, user: AnyUser = None, reason: str = "") -> Job:
     """End a job that has not ended; one that runs learns of it at its next checkpoint. Followers are aborted too.
 
-    `user` is who asks, `None` the platform. Raises `JobNotAbortable` when it has ended already.
+    `user` is who asks, `None` the platform. Raises `PermissionRefused` for a user who may not operate the console, and
+    `JobNotAbortable` when the job has ended already.
     """
+    _require_operator(user)
     by = f"aborted by {user}" if user else "aborted"
     if not transitions.abort(job.pk, f"{by}: {reason}" if reason else by):
         job.refresh_from_db()
@@ -115,12 +114,13 @@ def abort(job: Job, user: "AnyUser | None" = None, reason: str = "") -> Job:
     return job
 
 
-def retry(job: Job, user: "AnyUser | None" = None) -> Job:
+def retry(job: Job, user: AnyUser = None) -> Job:
     """Give a failed or aborted job fresh attempts. It waits if the job before it in its chain has not completed.
 
-    Raises `JobNotRetryable` when it is in another state, when what it follows failed, or when another live job has its
-    unique key.
+    Raises `PermissionRefused` for a user who may not operate the console, and `JobNotRetryable` when it is in another
+    state, when what it follows failed, or when another live job has its unique key.
     """
+    _require_operator(user)
     job.refresh_from_db()
     state, reason = _first_state(job.after)
     if state == JobState.ABORTED:
@@ -135,6 +135,11 @@ def retry(job: Job, user: "AnyUser | None" = None) -> Job:
     if state == JobState.QUEUED:
         bells.ring_after_commit(job.pk)
     return job
+
+
+def _require_operator(user: AnyUser) -> None:
+    if user is not None:
+        policy.require(user, "console", "operate", ALL_TARGETS)
 
 
 def _first_state(after: Job | None) -> tuple[JobState, str]:

@@ -8,7 +8,9 @@ from django.db import models
 from django.db.models import Q
 
 from isthmus import clock, ids
+from isthmus.jobs import registry
 from isthmus.jobs.cron import is_cron
+from isthmus.jobs.errors import JobRefused
 from isthmus.jobs.querysets import JobQuerySet
 from isthmus.jobs.states import NON_TERMINAL, RUNNING, TERMINAL, JobState
 
@@ -153,6 +155,10 @@ class Schedule(models.Model):
     def clean(self) -> None:
         if self.cron and not is_cron(self.cron):
             raise ValidationError({"cron": "This is not a cron expression of five fields."})
+        try:
+            registry.find(self.function).accept(self.arguments)
+        except JobRefused as error:
+            raise ValidationError({"function": error.message}) from error
 
     @property
     def interval(self) -> timedelta | None:

@@ -5,15 +5,13 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 
+from isthmus.access.policy import AnyUser
 from isthmus.jobs import registry
 from isthmus.jobs.actions import enqueue_function
 from isthmus.jobs.models import Job
 from isthmus.jobs.registry import Declaration
-
-if TYPE_CHECKING:
-    from isthmus.jobs.actions import AnyUser
 
 __all__ = ["Queueable", "Step", "chain", "queueable"]
 
@@ -48,7 +46,7 @@ class Queueable(Generic[P, R]):
         delay: timedelta = timedelta(),
         unique_key: str | None = None,
         after: Job | None = None,
-        user: "AnyUser | None" = None,
+        user: AnyUser = None,
         subject: tuple[str, str] | None = None,
         **arguments: object,
     ) -> Job:
@@ -105,7 +103,7 @@ def queueable(
     return declare
 
 
-def chain(*steps: Step, user: "AnyUser | None" = None, subject: tuple[str, str] | None = None) -> list[Job]:
+def chain(*steps: Step, user: AnyUser = None, subject: tuple[str, str] | None = None) -> list[Job]:
     """Add jobs that run one after the other, each only if the one before it completed. Call it in a transaction."""
     jobs: list[Job] = []
     for step in steps:

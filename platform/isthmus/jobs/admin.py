@@ -1,0 +1,106 @@
+"""The set-up pages: jobs to look at, schedules to change."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin, TabularInline
+
+from isthmus.access.policy import AnyUser
+from isthmus.errors import IsthmusError
+from isthmus.jobs import actions, registry
+from isthmus.jobs.models import Job, JobLogLine, Lease, ProcessHeartbeat, Schedule
+
+__all__ = ["JobAdmin", "LeaseAdmin", "ProcessHeartbeatAdmin", "ScheduleAdmin"]
+
+
+def _never(_admin: object, _request: HttpRequest, _row: Model | None = None) -> bool:
+    """The platform writes these rows; people read them."""
+    return False
+
+
+# Django's three permission questions differ in their signatures, and are asked by position.
+_NEVER: Any = _never
+
+
+class _ReadOnlyAdmin(ModelAdmin):
+    has_add_permission = has_change_permission = has_delete_permission = _NEVER
+
+
+class _LogLines(TabularInline):
+    has_add_permission = has_change_permission = has_delete_permission = _NEVER
+    model = JobLogLine
+    fields = ("created_at", "attempt", "message", "fields")
+    extra = 0
+
+
+@admin.register(Job)
+class JobAdmin(_ReadOnlyAdmin):
+    """Background operations, with what an operator can do about them."""
+
+    list_display = ("function", "kind", "state", "attempts", "subject_id", "created_at", "finished_at")
+    list_filter = ("state", "kind")
+    search_fields = ("=id", "function", "=correlation_id", "=subject_id", "=unique_key")
+    date_hierarchy = "created_at"
+    inlines = (_LogLines,)
+    actions = ("abort_chosen", "retry_chosen")
+    show_full_result_count = False
+
+    @admin.action(description="Abort", permissions=["view"])
+    def abort_chosen(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
+        """End the chosen jobs; those that ended already are named."""
+        self._each(request, queryset, "aborted", actions.abort)
+
+    @admin.action(description="Retry", permissions=["view"])
+    def retry_chosen(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
+        """Give the chosen jobs fresh attempts; those that cannot have any are named."""
+        self._each(request, queryset, "queued again", actions.retry)
+
+    def _each(
+        self, request: HttpRequest, queryset: QuerySet[Job], done: str, act: Callable[[Job, AnyUser], Job]
+    ) -> None:
+        count = 0
+        for job in queryset:
+            try:
+                act(job, request.user)
+                count += 1
+            except IsthmusError as error:
+                self.message_user(request, f"{job.function}: {error.message}", messages.ERROR)
+        if count:
+            self.message_user(request, f"{count} {done}.", messages.SUCCESS)
+
+
+@admin.register(Schedule)
+class ScheduleAdmin(ModelAdmin):
+    """Functions that run at set times."""
+
+    list_display = ("name", "function", "cron", "interval_seconds", "enabled", "next_run_at", "last_run_at")
+    list_filter = ("enabled",)
+    search_fields = ("name", "function")
+    readonly_fields = ("last_run_at", "last_error")
+    autocomplete_fields = ("user",)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Offer the functions that are declared."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field and db_field.name == "function":
+            names = ", ".join(declaration.name for declaration in registry.declared())
+            field.help_text = f"One of: {names}"
+        return field
+
+
+@admin.register(Lease)
+class LeaseAdmin(_ReadOnlyAdmin):
+    """Who leads."""
+
+    list_display = ("name", "holder", "fencing_token", "expires_at")
+
+
+@admin.register(ProcessHeartbeat)
+class ProcessHeartbeatAdmin(_ReadOnlyAdmin):
+    """Who is alive."""
+
+    list_display = ("kind", "name", "pid", "started_at", "beat_at")
+    list_filter = ("kind",)
