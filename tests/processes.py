@@ -10,6 +10,7 @@ with migrated_instance("sqlite", tmp_path) as instance:
 import atexit
 import contextlib
 import functools
+import json
 import os
 import secrets
 import shutil
@@ -30,8 +31,23 @@ __all__ = ["Instance", "RunningCommand", "is_running", "migrated_instance", "wai
 ROOT = Path(__file__).resolve().parent.parent
 T = TypeVar("T")
 
+# Reads code and writes what it printed and how it failed, one JSON line each.
+_SHELL = """
+import contextlib, io, json, sys, traceback
+from django.db import close_old_connections
+for line in sys.stdin:
+    close_old_connections()
+    printed, error = io.StringIO(), ""
+    with contextlib.redirect_stdout(printed):
+        try:
+            exec(json.loads(line), {})
+        except BaseException:
+            error = traceback.format_exc()
+    print(json.dumps([printed.getvalue(), error]), flush=True)
+"""
 
-def wait_until(condition: Callable[[], T], what: str, *, timeout_seconds: float = 30) -> T:
+
+def wait_until(condition: Callable[[], T], what: str, *, timeout_seconds: float = 60) -> T:
     """Return what `condition` gives as soon as it is true; fail, naming `what` was awaited, when the time is over."""
     until = time.monotonic() + timeout_seconds
     pause = threading.Event()
@@ -117,6 +133,7 @@ class Instance:
             **environment,
         }
         self._started: list[RunningCommand] = []
+        self._shell: subprocess.Popen[str] | None = None
 
     def start(self, *arguments: str, **environment: str) -> RunningCommand:
         """Start `manage.py <arguments>` in the background; it is ended with the instance."""
@@ -125,7 +142,7 @@ class Instance:
         self._started.append(command)
         return command
 
-    def run(self, *arguments: str, timeout_seconds: float = 60) -> str:
+    def run(self, *arguments: str, timeout_seconds: float = 180) -> str:
         """Run `manage.py <arguments>` to its end and return what it printed. An error status fails the test."""
         done = subprocess.run(
             [sys.executable, "manage.py", *arguments],
@@ -140,8 +157,26 @@ class Instance:
         return done.stdout
 
     def python(self, code: str) -> str:
-        """Run code with the platform loaded and return what it printed, stripped."""
-        return self.run("shell", "--no-imports", "--verbosity", "0", "--command", code).strip()
+        """Run code with the platform loaded and return what it printed, stripped. An exception fails the test.
+
+        One process serves all calls of an instance: loading the platform takes most of the time.
+        """
+        if self._shell is None:
+            self._shell = subprocess.Popen(
+                [sys.executable, "manage.py", "shell", "--no-imports", "--verbosity", "0", "--command", _SHELL],
+                env=self.environment,
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        self._shell.stdin.write(json.dumps(code) + "\n")
+        self._shell.stdin.flush()
+        answer = self._shell.stdout.readline()
+        assert answer, "The shell of the instance has ended."
+        printed, error = json.loads(answer)
+        assert not error, error
+        return printed.strip()
 
     def rows(self, sql: str) -> list[tuple[object, ...]]:
         """Read the database past the platform."""
@@ -155,6 +190,10 @@ class Instance:
 
     def end(self) -> None:
         """End every command that was started."""
+        if self._shell:
+            self._shell.kill()
+            self._shell.communicate()
+            self._shell = None
         for command in self._started:
             command.end()
 

@@ -143,7 +143,8 @@ class Schedule(models.Model):
         ordering = ["name"]
         constraints = [
             models.CheckConstraint(
-                condition=(~Q(cron="") & Q(interval_seconds__isnull=True)) | (Q(cron="") & Q(interval_seconds__gt=0)),
+                condition=(~Q(cron="") & Q(interval_seconds__isnull=True))
+                | (Q(cron="") & Q(interval_seconds__isnull=False, interval_seconds__gt=0)),
                 name="schedule_cron_or_interval",
                 violation_error_message="Give either a cron expression or an interval.",
             ),

@@ -236,7 +236,7 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(
                     models.Q(models.Q(("cron", ""), _negated=True), ("interval_seconds__isnull", True)),
-                    models.Q(("cron", ""), ("interval_seconds__gt", 0)),
+                    models.Q(("cron", ""), ("interval_seconds__gt", 0), ("interval_seconds__isnull", False)),
                     _connector="OR",
                 ),
                 name="schedule_cron_or_interval",

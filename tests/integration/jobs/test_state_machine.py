@@ -1,0 +1,157 @@
+"""Whatever happens in whatever order: ended stays ended, one holder counts, tokens only grow."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.extra.django import TestCase
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+
+from isthmus import clock
+from isthmus.jobs import bells, queueable, transitions
+from isthmus.jobs.bells import SilentBell
+from isthmus.jobs.models import Job
+from isthmus.jobs.sweeper import revive_lost
+
+LEASE = timedelta(seconds=10)
+MAX_ATTEMPTS = 2
+ENDED = {"Completed", "Failed", "Aborted"}
+RUNNING = {"Preparing", "Processing"}
+
+
+@queueable(max_attempts=MAX_ATTEMPTS)
+def sample() -> None: ...
+
+
+class Jobs(RuleBasedStateMachine):
+    """A job and its follower, workers that take, finish, fail and die, operators, and time."""
+
+    claims = Bundle("claims")
+
+    def __init__(self):
+        super().__init__()
+        Job.objects.all().delete()
+        self.clock = clock.MovableClock(datetime(2026, 1, 1, tzinfo=UTC))
+        self._stack = [clock.use(self.clock), bells.use(SilentBell())]
+        for context in self._stack:
+            context.__enter__()
+        self.job = sample.enqueue()
+        self.follower = sample.enqueue(after=self.job)
+        self.states, self.tokens = {}, {}
+        self.retried = set()
+
+    def teardown(self):
+        for context in reversed(self._stack):
+            context.__exit__(None, None, None)
+
+    def fresh(self, which):
+        return Job.objects.get(pk=(self.job, self.follower)[which].pk)
+
+    def is_current(self, claim):
+        row = Job.objects.get(pk=claim.pk)
+        return row.fencing_token == claim.fencing_token and row.state in RUNNING
+
+    @rule(target=claims, which=st.integers(0, 1))
+    def claim(self, which):
+        job = self.fresh(which)
+        was = job.state
+        due = job.run_at <= clock.now()
+        taken = transitions.claim(job, holder=f"dead.{which}", lease=LEASE)
+        assert taken == (was == "Queued" and due)
+        return job if taken else multiple()
+
+    @rule(claim=claims)
+    def start(self, claim):
+        row = Job.objects.get(pk=claim.pk)
+        expected = row.state == "Preparing" and row.fencing_token == claim.fencing_token
+        assert transitions.start(claim) == expected
+
+    @rule(claim=claims)
+    def beat(self, claim):
+        assert transitions.beat(claim.pk, claim.fencing_token, lease=LEASE, progress={}) == self.is_current(claim)
+
+    @rule(claim=consumes(claims))
+    def complete(self, claim):
+        row = Job.objects.get(pk=claim.pk)
+        expected = row.state == "Processing" and row.fencing_token == claim.fencing_token
+        assert transitions.complete(claim, claim.fencing_token, {}) == expected
+        if expected:
+            assert self.fresh(0).result == claim.fencing_token or claim.pk == self.follower.pk
+
+    @rule(claim=consumes(claims))
+    def fail_for_good(self, claim):
+        expected = self.is_current(claim)
+        assert transitions.fail(claim, reason="r", error="e", trace="", progress={}) == expected
+
+    @rule(claim=consumes(claims), seconds=st.integers(0, 20))
+    def fail_for_now(self, claim, seconds):
+        expected = self.is_current(claim)
+        delay = timedelta(seconds=seconds)
+        assert transitions.requeue_after_error(claim, error="e", trace="", delay=delay, progress={}) == expected
+
+    @rule(which=st.integers(0, 1))
+    def abort(self, which):
+        expected = self.fresh(which).state not in ENDED
+        assert transitions.abort(self.fresh(which).pk, "r") == expected
+
+    @rule(which=st.integers(0, 1))
+    def retry(self, which):
+        job = self.fresh(which)
+        state = "Holding" if which and self.fresh(0).state != "Completed" else "Queued"
+        if which and self.fresh(0).state in {"Failed", "Aborted"}:
+            return
+        expected = job.state in {"Failed", "Aborted"}
+        assert transitions.requeue_by_operator(job, state=state) == expected
+        if expected:
+            self.retried.add(job.pk)
+
+    @rule(seconds=st.integers(0, 20))
+    def time_passes(self, seconds):
+        self.clock.move(timedelta(seconds=seconds))
+
+    @rule()
+    def sweep(self):
+        revive_lost()
+        transitions.settle_followers(transitions.stranded_predecessors())
+
+    @invariant()
+    def the_rules_hold(self):
+        rows = {job.pk: job for job in Job.objects.all()}
+        for job in rows.values():
+            self.ended_stays_ended(job)
+            self.the_row_is_consistent(job)
+            assert job.fencing_token >= self.tokens.get(job.pk, 0)
+            self.tokens[job.pk] = job.fencing_token
+        self.retried.clear()
+        if rows[self.follower.pk].state in {"Queued", *RUNNING, "Completed"}:
+            assert rows[self.job.pk].state == "Completed"
+
+    def ended_stays_ended(self, job):
+        before = self.states.get(job.pk)
+        if before in ENDED and job.state != before:
+            assert job.pk in self.retried
+            assert before != "Completed"
+        self.states[job.pk] = job.state
+
+    def the_row_is_consistent(self, job):
+        assert (job.lease_expires_at is not None) == (job.state in RUNNING)
+        assert (job.lease_holder != "") == (job.state in RUNNING)
+        assert (job.finished_at is not None) == (job.state in ENDED)
+        assert job.worker_deaths <= MAX_ATTEMPTS + 1
+        if job.state == "Failed" and job.worker_deaths > MAX_ATTEMPTS:
+            assert job.reason == f"worker died {job.worker_deaths} times"
+
+
+class StateMachineTest(TestCase):
+    """Runs the machine with a database that is clean for each example."""
+
+    def test_every_order_of_events_keeps_the_rules(self):
+        run_state_machine_as_test(Jobs, settings=settings(max_examples=25, stateful_step_count=30, deadline=None))
