@@ -177,7 +177,7 @@ class Record(models.Model):
             # Fields that compute a value of their own just before the save are always written.
             field.name
             for field in columns
-            if field.attname in changed or type(field).pre_save is not models.Field.pre_save
+            if field.attname in changed or orm.computes_on_save(field)
         }
 
 

@@ -76,11 +76,11 @@ def statements() -> Iterator[list[str]]:
 
 @pytest.fixture
 def count_statements() -> Callable[[Callable[[], object]], int]:
-    """Return how many statements a call takes."""
+    """Return how many statements on the standard objects' tables a call takes; what sinks do is theirs."""
 
     def count(call):
         with statements() as found:
             call()
-        return len(found)
+        return sum('"crm_' in sql for sql in found)
 
     return count

@@ -34,8 +34,6 @@ class Draft:
     values: dict[str, Any] = field(default_factory=dict)
     lookups: list[Lookup] = field(default_factory=list)
     errors: list[SaveError] = field(default_factory=list)
-    lost_race: bool = False
-    """The database refused it for a value that another transaction just wrote."""
 
     @property
     def sound(self) -> bool:

@@ -93,7 +93,8 @@ class _Work:
         waiting = [draft for draft in drafts if draft.sound]
         for _ in range(_UPSERT_ATTEMPTS):
             self._upsert_once(waiting, field, values)
-            waiting = [draft for draft in waiting if draft.lost_race]
+            # Somebody who does not come through this door may have created the record in the meantime.
+            waiting = [draft for draft in waiting if draft.is_new and _is_taken(draft, field)]
             if not waiting:
                 return
 
@@ -190,7 +191,7 @@ class _Work:
         for draft in drafts:
             value = values[id(draft)]
             matches = found.get(row_lookups.fold(field, value), [])
-            draft.errors, draft.lookups, draft.values, draft.lost_race = [], [], {}, False
+            draft.errors, draft.lookups, draft.values = [], [], {}
             draft.is_new = not matches
             draft.instance = matches[0] if matches else None
             draft.pk = matches[0].pk if matches else None
@@ -256,7 +257,6 @@ class _Work:
             # An undelete brings values of its own.
             draft.values = draft.values or dict(vars(draft.instance))
             row_lookups.check_unique(self._object_type, [draft], self._using)
-            draft.lost_race = not draft.sound
         if draft.sound:
             draft.fail("FIELD_INTEGRITY_EXCEPTION", "The database refuses this combination of values.")
 
@@ -270,7 +270,7 @@ class _Work:
         if self._is_record:
             names |= self._stamp(instances)
         for field in self._model._meta.concrete_fields:
-            if type(field).pre_save is not models.Field.pre_save and not field.primary_key:
+            if orm.computes_on_save(field):
                 names.add(field.attname)
                 for instance in instances:
                     field.pre_save(instance, False)
@@ -329,6 +329,10 @@ class _Work:
 
 def _sound(drafts: Sequence[Draft]) -> list[Draft]:
     return [draft for draft in drafts if draft.sound]
+
+
+def _is_taken(draft: Draft, field: FieldType) -> bool:
+    return any(error.code == "DUPLICATE_VALUE" and field.api_name in error.fields for error in draft.errors)
 
 
 def _instances(drafts: Sequence[Draft]) -> list[models.Model]:

@@ -27,6 +27,7 @@ from isthmus.objects.wire_values import to_wire
 __all__ = [
     "RowChange",
     "column_names",
+    "computes_on_save",
     "hand_over_rows",
     "in_chunks",
     "is_expression",
@@ -80,6 +81,13 @@ def column_names(model: type[models.Model]) -> list[str]:
         for field in model._meta.concrete_fields
         if not field.primary_key and not isinstance(field, GeneratedField)
     ]
+
+
+def computes_on_save(field: "models.Field[Any, Any]") -> bool:
+    """Return whether the field may give itself another value just before it is saved."""
+    if isinstance(field, models.DateField | models.TimeField):
+        return field.auto_now
+    return type(field).pre_save is not models.Field.pre_save
 
 
 def _all_names(model: type[models.Model]) -> list[str]:
@@ -188,7 +196,8 @@ def _after_save(
         changed=frozenset(written if before is None else before.changed(instance, written)),
         created=created,
         was_deleted=bool(before.get("is_deleted", False)) if before is not None else False,
-        is_deleted=bool(getattr(instance, "is_deleted", False)),
+        # Not loaded: then it is a live one, and asking would cost a statement.
+        is_deleted=bool(vars(instance).get("is_deleted", False)),
     )
     if row.change_type is ChangeType.UNDELETE:
         row = replace(row, values=_stored_values(instance, _all_names(sender), using))

@@ -1,7 +1,7 @@
 """What a record held when it was loaded or last written, so that a save knows what changed without asking.
 
 A write that is rolled back leaves the instance with values that the database does not have. The snapshot therefore
-remembers in which transaction it was taken; when that was undone, the fields written in it count as changed.
+remembers in which transaction it was taken; when that was undone, the values from before it count again.
 """
 
 import copy
@@ -57,31 +57,31 @@ def current_scope(using: str) -> Scope:
     return found
 
 
+_UNKNOWN = object()
+
+
 class Snapshot:
     """The known database values of one instance, by attribute name."""
 
-    __slots__ = ("_values", "_written")
+    __slots__ = ("_overwritten", "_values")
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self._values = {name: _kept(value) for name, value in values.items()}
-        self._written: list[tuple[Scope, frozenset[str]]] = []
+        # What each scope that may still be undone replaced, the oldest scope first.
+        self._overwritten: list[tuple[Scope, dict[str, Any]]] = []
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy in another process or a cache knows nothing of this connection's transactions.
         self._settle()
-        uncertain = {name for _, names in self._written for name in names}
+        uncertain = {name for _, replaced in self._overwritten for name in replaced}
         return {name: value for name, value in self._values.items() if name not in uncertain}
 
     def __setstate__(self, values: dict[str, Any]) -> None:
-        self._values, self._written = values, []
+        self._values, self._overwritten = values, []
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Snapshot":
-        return self.copy()
-
-    def copy(self) -> "Snapshot":
-        """Return an independent snapshot of the same knowledge."""
         twin = Snapshot(self._values)
-        twin._written = list(self._written)
+        twin._overwritten = [(scope, dict(replaced)) for scope, replaced in self._overwritten]
         return twin
 
     def get(self, name: str, default: Any = None) -> Any:
@@ -92,9 +92,8 @@ class Snapshot:
     def changed(self, instance: models.Model, names: Iterable[str]) -> set[str]:
         """Return which of `names` hold another value than the database, as far as is known."""
         self._settle()
-        missing = object()
         held = vars(instance)
-        return {name for name in names if name in held and self._values.get(name, missing) != held[name]}
+        return {name for name in names if name in held and self._values.get(name, _UNKNOWN) != held[name]}
 
     def learn(self, values: Mapping[str, Any]) -> None:
         """Note values that were read from the database."""
@@ -103,24 +102,32 @@ class Snapshot:
 
     def wrote(self, values: Mapping[str, Any], scope: Scope) -> None:
         """Note values that were written in the transaction of `scope`."""
-        self.learn(values)
-        self._written = [(known, names) for known, names in self._written if known is not scope] + [
-            (scope, frozenset(values).union(*(names for known, names in self._written if known is scope)))
-        ]
+        self._settle()
+        replaced = {
+            name: self._values.get(name, _UNKNOWN)
+            for name, value in values.items()
+            if self._values.get(name, _UNKNOWN) != value
+        }
+        if self._overwritten and self._overwritten[-1][0] is scope:
+            replaced = {**replaced, **self._overwritten.pop()[1]}
+        self._overwritten.append((scope, replaced))
+        self._values.update({name: _kept(value) for name, value in values.items()})
 
     def _settle(self) -> None:
-        if not self._written:
-            return
-        remaining = []
-        for scope, names in self._written:
+        """Take back what was undone, forget how to take back what is committed."""
+        undecided = []
+        for scope, replaced in reversed(self._overwritten):
             if scope.is_committed():
                 continue
             if scope.is_open():
-                remaining.append((scope, names))
-            else:
-                for name in names:
+                undecided.append((scope, replaced))
+                continue
+            for name, value in replaced.items():
+                if value is _UNKNOWN:
                     self._values.pop(name, None)
-        self._written = remaining
+                else:
+                    self._values[name] = value
+        self._overwritten = undecided[::-1]
 
 
 def snapshot_of(instance: models.Model) -> Snapshot | None:

@@ -1,0 +1,565 @@
+"""Every way in which Django's ORM writes records is captured, and tells what it changed."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import models, transaction
+from django.db.models import F, Value
+from django.db.models.functions import Concat, Upper
+
+from crm.models import Account, Case, Contact, Lead, Opportunity, Order
+from isthmus import correlation
+from isthmus.objects.capture import WHOLE_OBJECT_ID, acting_as, register_sink_temporarily
+from isthmus.objects.capture.changes import ChangeType
+from isthmus.objects.models import ClearedReference
+from isthmus.objects.record_ids import encode
+from isthmus.objects.registry import get_object
+
+pytestmark = pytest.mark.django_db
+
+
+ACME, ANN = encode("001", 601), encode("003", 602)
+
+
+@dataclass
+class World:
+    """Records that are there before something happens to them."""
+
+    acme: Account
+    ann: Contact
+    bob: Contact
+    case: Case
+
+
+@pytest.fixture
+def world(db):
+    acme = Account.objects.create(pk=601, name="Acme", number_of_employees=5)
+    ann = Contact.objects.create(pk=602, last_name="Ann", account=acme, email="ann@example.org")
+    bob = Contact.objects.create(pk=603, last_name="Bob", account=acme)
+    case = Case.objects.create(account=acme, contact=ann, subject="Broken")
+    # As loaded, not as made.
+    return World(*(type(row).objects.get(pk=row.pk) for row in (acme, ann, bob, case)))
+
+
+def save_changed(world):
+    world.ann.email = "new@example.org"
+    world.ann.phone = ""
+    world.ann.save()
+
+
+def save_named_fields(world):
+    world.ann.email = "new@example.org"
+    world.ann.phone = "not written"
+    world.ann.save(update_fields=["email"])
+
+
+def save_nothing_changed(world):
+    world.ann.save()
+
+
+def save_with_expression(world):
+    world.acme.number_of_employees = F("number_of_employees") + 1
+    world.acme.save()
+
+
+def save_with_text_values(world):
+    Opportunity.objects.create(
+        name="Bridge", stage_name="Won", close_date="2026-06-30", amount="12.345", probability=Decimal("10.4")
+    )
+
+
+def save_deleted_flag(world):
+    world.bob.is_deleted = True
+    world.bob.save()
+    world.bob.is_deleted = False
+    world.bob.save()
+
+
+def save_copy(world):
+    world.bob.pk = None
+    world.bob._state.adding = True
+    world.bob.last_name = "Copy"
+    world.bob.save()
+
+
+def save_row_of_known_key(world):
+    Contact(pk=world.bob.pk, last_name="Bert", created_date=world.bob.created_date).save()
+
+
+def change_twice(world):
+    world.ann.email = "first@example.org"
+    world.ann.save()
+    world.ann.email = "ann@example.org"
+    world.ann.save()
+
+
+def get_or_create_both_ways(world):
+    Contact.objects.get_or_create(last_name="Ann")
+    Contact.objects.get_or_create(last_name="Cem", defaults={"phone": "3"})
+
+
+def update_or_create_both_ways(world):
+    Contact.objects.update_or_create(last_name="Ann", defaults={"phone": "1", "email": "ann@example.org"})
+    Contact.objects.update_or_create(last_name="Cem", defaults={"phone": "3"})
+
+
+def related_manager_create_add_and_clear(world):
+    other = Account.objects.create(name="Other")
+    world.acme.cases.create(subject="Second")
+    other.cases.add(world.case)
+    other.cases.clear()
+
+
+def update_literals(world):
+    assert Contact.objects.filter(last_name__in=["Ann", "Bob"]).update(email="ann@example.org", phone="9") == 2
+
+
+def update_reference_by_instance(world):
+    other = Account.objects.create(name="Other")
+    Contact.objects.filter(pk=world.ann.pk).update(account=other)
+    Contact.objects.filter(pk=world.ann.pk).update(account_id=None)
+
+
+def update_expressions(world):
+    Account.objects.update(
+        number_of_employees=F("number_of_employees") * 2, description=Concat(F("name"), Value("!")), phone="1"
+    )
+
+
+def update_through_join(world):
+    assert Contact.objects.filter(account__name="Acme", cases__subject="Broken").update(title="Dr") == 1
+
+
+def update_annotated_and_distinct(world):
+    busy = Account.objects.annotate(count=models.Count("contacts")).filter(count=2).distinct()
+    assert busy.update(phone="2") == 1
+
+
+def update_nothing(world):
+    assert Contact.objects.filter(last_name="Nobody").update(phone="9") == 0
+
+
+def update_deleted_flag(world):
+    Contact.all_objects.filter(pk=world.bob.pk).update(is_deleted=True)
+    Contact.all_objects.filter(pk=world.bob.pk).update(phone="unseen")
+    Contact.all_objects.filter(pk=world.bob.pk).update(is_deleted=False)
+
+
+def bulk_create(world):
+    Case.objects.bulk_create([Case(subject="A"), Case(subject=Upper(Value("b")))])
+
+
+def bulk_create_with_keys(world):
+    Case.objects.bulk_create([Case(pk=700, subject="A")])
+
+
+def bulk_update(world):
+    world.ann.phone, world.bob.phone, world.bob.email = "1", "2", "bob@example.org"
+    assert Contact.objects.bulk_update([world.ann, world.bob], ["phone", "email"]) == 2
+
+
+def delete_one(world):
+    world.case.delete()
+
+
+def delete_many(world):
+    assert Contact.objects.all().delete()[0] == 2
+
+
+def delete_with_cascade(world):
+    assert world.acme.delete() == (3, {"crm.Account": 1, "crm.Contact": 2})
+
+
+def undelete_what_cascaded(world):
+    world.acme.delete()
+    assert world.acme.undelete() == 3
+
+
+def purge_with_cascade(world):
+    world.acme.purge()
+
+
+def purge_many(world):
+    Contact.objects.all().purge()
+
+
+def purge_deleted(world):
+    world.case.delete()
+    world.case.purge()
+
+
+GONE = {"AccountId": None}
+CONTACT_FIELDS = {
+    field.api_name: None for field in get_object("Contact").fields if field.updateable and field.api_name != "OwnerId"
+}
+SUBJECTS = {"Status": "New", "Priority": "Medium"}
+
+# Door → what the sinks are told: object, type, changed fields without the stamps.
+DOORS: dict[Any, list[tuple[str, str, dict]]] = {
+    save_changed: [("Contact", "UPDATE", {"Email": "new@example.org"})],
+    save_named_fields: [("Contact", "UPDATE", {"Email": "new@example.org"})],
+    save_nothing_changed: [],
+    save_with_expression: [("Account", "UPDATE", {"NumberOfEmployees": 6})],
+    save_with_text_values: [
+        (
+            "Opportunity",
+            "CREATE",
+            {
+                "Name": "Bridge",
+                "StageName": "Won",
+                "CloseDate": "2026-06-30",
+                "Amount": 12.34,
+                "Probability": 10.0,
+            },
+        )
+    ],
+    save_deleted_flag: [
+        ("Contact", "DELETE", {}),
+        ("Contact", "UNDELETE", {"LastName": "Bob", "AccountId": "ACME"}),
+    ],
+    save_copy: [("Contact", "CREATE", {"LastName": "Copy", "AccountId": "ACME"})],
+    # What the row held before is not known, so everything written counts.
+    save_row_of_known_key: [("Contact", "UPDATE", {**CONTACT_FIELDS, "LastName": "Bert"})],
+    change_twice: [
+        ("Contact", "UPDATE", {"Email": "first@example.org"}),
+        ("Contact", "UPDATE", {"Email": "ann@example.org"}),
+    ],
+    get_or_create_both_ways: [("Contact", "CREATE", {"LastName": "Cem", "Phone": "3"})],
+    update_or_create_both_ways: [
+        ("Contact", "UPDATE", {"Phone": "1"}),
+        ("Contact", "CREATE", {"LastName": "Cem", "Phone": "3"}),
+    ],
+    related_manager_create_add_and_clear: [
+        ("Account", "CREATE", {"Name": "Other"}),
+        ("Case", "CREATE", {"AccountId": "ACME", "Subject": "Second", "CaseNumber": "NUMBER", **SUBJECTS}),
+        ("Case", "UPDATE", {"AccountId": "OTHER"}),
+        ("Case", "UPDATE", GONE),
+    ],
+    update_literals: [
+        ("Contact", "UPDATE", {"Phone": "9"}),
+        ("Contact", "UPDATE", {"Email": "ann@example.org", "Phone": "9"}),
+    ],
+    update_reference_by_instance: [
+        ("Account", "CREATE", {"Name": "Other"}),
+        ("Contact", "UPDATE", {"AccountId": "OTHER"}),
+        ("Contact", "UPDATE", GONE),
+    ],
+    update_expressions: [("Account", "UPDATE", {"NumberOfEmployees": 10, "Description": "Acme!", "Phone": "1"})],
+    update_through_join: [("Contact", "UPDATE", {"Title": "Dr"})],
+    update_annotated_and_distinct: [("Account", "UPDATE", {"Phone": "2"})],
+    update_nothing: [],
+    update_deleted_flag: [
+        ("Contact", "DELETE", {}),
+        ("Contact", "UNDELETE", {"LastName": "Bob", "AccountId": "ACME", "Phone": "unseen"}),
+    ],
+    bulk_create: [
+        ("Case", "CREATE", {"Subject": "A", "CaseNumber": "NUMBER", **SUBJECTS}),
+        ("Case", "CREATE", {"Subject": "B", "CaseNumber": "NUMBER", **SUBJECTS}),
+    ],
+    bulk_create_with_keys: [("Case", "CREATE", {"Subject": "A", "CaseNumber": "NUMBER", **SUBJECTS})],
+    bulk_update: [
+        ("Contact", "UPDATE", {"Phone": "1"}),
+        ("Contact", "UPDATE", {"Phone": "2", "Email": "bob@example.org"}),
+    ],
+    delete_one: [("Case", "DELETE", {})],
+    delete_many: [("Case", "UPDATE", {"ContactId": None}), ("Contact", "DELETE", {}), ("Contact", "DELETE", {})],
+    delete_with_cascade: [
+        ("Case", "UPDATE", {"ContactId": None}),
+        ("Case", "UPDATE", {"AccountId": None}),
+        ("Account", "DELETE", {}),
+        ("Contact", "DELETE", {}),
+        ("Contact", "DELETE", {}),
+    ],
+    undelete_what_cascaded: [
+        ("Case", "UPDATE", {"ContactId": None}),
+        ("Case", "UPDATE", {"AccountId": None}),
+        ("Account", "DELETE", {}),
+        ("Contact", "DELETE", {}),
+        ("Contact", "DELETE", {}),
+        ("Account", "UNDELETE", {"Name": "Acme", "NumberOfEmployees": 5}),
+        ("Contact", "UNDELETE", {"AccountId": "ACME", "LastName": "Ann", "Email": "ann@example.org"}),
+        ("Contact", "UNDELETE", {"AccountId": "ACME", "LastName": "Bob"}),
+        ("Case", "UPDATE", {"ContactId": "ANN"}),
+        ("Case", "UPDATE", {"AccountId": "ACME"}),
+    ],
+    purge_with_cascade: [
+        ("Account", "DELETE", {}),
+        ("Case", "UPDATE", {"AccountId": None}),
+        ("Case", "UPDATE", {"ContactId": None}),
+        ("Contact", "DELETE", {}),
+        ("Contact", "DELETE", {}),
+    ],
+    purge_many: [("Case", "UPDATE", {"ContactId": None}), ("Contact", "DELETE", {}), ("Contact", "DELETE", {})],
+    purge_deleted: [("Case", "DELETE", {})],
+}
+
+
+@pytest.mark.parametrize("door", DOORS, ids=lambda door: door.__name__)
+def test_what_goes_through_a_door_is_told(world, recorder, door):
+    recorder.clear()
+    door(world)
+    told = readable(recorder.told)
+    if "purge" in door.__name__:
+        # In which order Django's own deletion visits the models is its affair.
+        assert sorted(told, key=repr) == sorted(DOORS[door], key=repr)
+    else:
+        assert told == DOORS[door]
+
+
+def readable(told):
+    names = {ACME: "ACME", ANN: "ANN"}
+    other = Account.all_objects.filter(name="Other").first()
+    if other:
+        names[other.record_id] = "OTHER"
+    return [
+        (
+            name,
+            kind,
+            {key: "NUMBER" if key == "CaseNumber" else names.get(value, value) for key, value in fields.items()},
+        )
+        for name, kind, fields in told
+    ]
+
+
+def test_a_bulk_statement_is_handed_over_at_once(world, recorder):
+    recorder.clear()
+    Contact.objects.update(phone="1")
+    assert (recorder.calls, len(recorder.changes)) == (1, 2)
+    Case.objects.bulk_create(Case(subject=str(n)) for n in range(10))
+    assert (recorder.calls, len(recorder.changes)) == (2, 12)
+    Case.objects.all().purge()
+    assert (recorder.calls, len(recorder.changes)) == (3, 23)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"ignore_conflicts": True}, {"update_conflicts": True, "update_fields": ["subject"], "unique_fields": ["id"]}],
+)
+def test_conflicting_inserts_give_gaps_that_name_the_records(world, recorder, options):
+    recorder.clear()
+    Case.objects.bulk_create([Case(pk=world.case.pk, subject="New"), Case(pk=701, subject="X")], **options)
+    assert [(change.change_type, change.record_id, change.changed_fields) for change in recorder.changes] == [
+        (ChangeType.GAP_UPDATE, world.case.record_id, {}),
+        (ChangeType.GAP_UPDATE, encode("500", 701), {}),
+    ]
+
+
+def test_conflicting_inserts_of_unknown_rows_give_one_gap_for_the_object(world, recorder):
+    recorder.clear()
+    Case.objects.bulk_create([Case(external_reference="A"), Case(external_reference="A")], ignore_conflicts=True)
+    [gap] = recorder.changes
+    assert (gap.object_name, gap.change_type, gap.record_id) == ("Case", ChangeType.GAP_OVERFLOW, WHOLE_OBJECT_ID)
+    assert Case.objects.filter(external_reference="A").count() == 1
+
+
+# --- identity of a change --------------------------------------------------------------------------------------------
+def test_a_change_carries_who_whence_and_when(admin, recorder, moving_clock):
+    with acting_as(admin, origin="import"), correlation.bind("abc"):
+        lead = Lead.objects.create(last_name="A", company="X")
+    [change] = recorder.changes
+    assert (change.user_id, change.origin, change.correlation_id) == (encode("005", admin.pk), "import", "abc")
+    assert (change.record_id, change.occurred_at) == (lead.record_id, datetime(2026, 6, 1, 12, tzinfo=UTC))
+    assert (lead.created_by, lead.last_modified_by, lead.owner) == (admin, admin, admin)
+    assert change.changed_fields == {
+        "LastName": "A",
+        "Company": "X",
+        "Status": "Open - Not Contacted",
+        "IsConverted": False,
+        "OwnerId": encode("005", admin.pk),
+        "CreatedDate": "2026-06-01T12:00:00.000Z",
+        "CreatedById": encode("005", admin.pk),
+        "LastModifiedDate": "2026-06-01T12:00:00.000Z",
+        "LastModifiedById": encode("005", admin.pk),
+    }
+
+
+def test_nobody_acts_unless_somebody_was_said_to(admin, recorder):
+    with acting_as(admin):
+        lead = Lead.objects.create(last_name="A", company="X")
+    Lead.objects.filter(pk=lead.pk).update(phone="1")
+    lead.refresh_from_db()
+    assert recorder.changes[-1].user_id is None
+    assert (lead.created_by, lead.last_modified_by) == (admin, None)
+
+
+# --- what a record knows of itself -----------------------------------------------------------------------------------
+def test_a_save_undoes_no_change_of_another_field(world):
+    """Two load the same record and change different fields; neither undoes the other, and both are told."""
+    one, two = Contact.objects.get(pk=world.ann.pk), Contact.objects.get(pk=world.ann.pk)
+    one.phone, two.title = "1", "Dr"
+    one.save()
+    two.save()
+    world.ann.refresh_from_db()
+    assert (world.ann.phone, world.ann.title) == ("1", "Dr")
+
+
+def test_a_rolled_back_save_counts_for_nothing(world, recorder):
+    """What was written and undone is written, and told, again by the next save."""
+    world.ann.phone = "1"
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        world.ann.save()
+        raise ZeroDivisionError
+    recorder.clear()
+    world.ann.email = ""
+    world.ann.save()
+    assert recorder.told == [("Contact", "UPDATE", {"Phone": "1", "Email": None})]
+    world.ann.refresh_from_db()
+    assert (world.ann.phone, world.ann.email) == ("1", "")
+
+
+def test_a_kept_save_in_the_same_transaction_counts(world, recorder):
+    with transaction.atomic():
+        with transaction.atomic():
+            world.ann.phone = "1"
+            world.ann.save()
+        recorder.clear()
+        world.ann.title = "Dr"
+        world.ann.save()
+    assert recorder.told == [("Contact", "UPDATE", {"Title": "Dr"})]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_committed_save_counts(world, recorder):
+    world.ann.phone = "1"
+    world.ann.save()
+    recorder.clear()
+    world.ann.title = "Dr"
+    world.ann.save()
+    assert recorder.told == [("Contact", "UPDATE", {"Title": "Dr"})]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_rolled_back_transaction_counts_for_nothing(world, recorder):
+    world.ann.phone = "1"
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        world.ann.save()
+        raise ZeroDivisionError
+    recorder.clear()
+    world.ann.save()
+    assert recorder.told == [("Contact", "UPDATE", {"Phone": "1"})]
+    assert Contact.objects.get(pk=world.ann.pk).phone == "1"
+
+
+def test_deferred_fields_are_not_asked_for(world, recorder, count_statements):
+    ann = Contact.objects.only("last_name").get(pk=world.ann.pk)
+    ann.last_name = "Anne"
+    recorder.clear()
+    assert count_statements(ann.save) == 1
+    assert recorder.told == [("Contact", "UPDATE", {"LastName": "Anne"})]
+
+
+# --- with the change or not at all -----------------------------------------------------------------------------------
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda world: Lead.objects.create(last_name="A", company="X"),
+        lambda world: Lead.objects.bulk_create([Lead(last_name="A", company="X")]),
+        lambda world: Contact.objects.update(phone="refused"),
+        lambda world: Contact.objects.bulk_update([Contact(pk=world.ann.pk, phone="refused")], ["phone"]),
+        lambda world: world.acme.delete(),
+        lambda world: world.acme.purge(),
+        lambda world: Contact.objects.all().purge(),
+    ],
+    ids=["create", "bulk_create", "update", "bulk_update", "delete", "purge", "purge many"],
+)
+def test_a_change_that_cannot_be_told_does_not_happen(world, write):
+    """Outside any transaction of the caller's, the sink and the change still share one."""
+
+    def full(changes):
+        ClearedReference.objects.create(
+            deletion="00000000-0000-0000-0000-000000000001",
+            record_label="sink",
+            record_pk=1,
+            field_name="x",
+            target_label="x",
+            target_pk=1,
+        )
+        raise RuntimeError("no room")
+
+    with register_sink_temporarily(full), pytest.raises(RuntimeError, match="no room"):
+        write(world)
+    assert not Lead.objects.exists()
+    assert Contact.objects.filter(phone="").count() == 2
+    assert Account.objects.filter(pk=world.acme.pk).exists()
+    assert not ClearedReference.objects.exists()
+
+
+def test_what_is_rolled_back_leaves_nothing_that_a_sink_wrote(world):
+    def write_down(changes):
+        ClearedReference.objects.create(
+            deletion="00000000-0000-0000-0000-000000000001",
+            record_label="sink",
+            record_pk=1,
+            field_name="x",
+            target_label="x",
+            target_pk=1,
+        )
+
+    with register_sink_temporarily(write_down):
+        with pytest.raises(ZeroDivisionError), transaction.atomic():
+            world.ann.phone = "1"
+            world.ann.save()
+            Contact.objects.update(phone="2")
+            raise ZeroDivisionError
+        assert not ClearedReference.objects.exists()
+        Contact.objects.update(phone="2")
+        assert ClearedReference.objects.count() == 1
+
+
+# --- cost ------------------------------------------------------------------------------------------------------------
+def test_a_save_costs_no_statement_more(world, count_statements, recorder):
+    world.ann.phone = "1"
+    assert count_statements(world.ann.save) == 1
+    assert count_statements(lambda: Lead.objects.create(last_name="A", company="X")) == 1
+    assert len(recorder.changes) == 2
+
+
+def described(cases):
+    found = list(cases)
+    for case in found:
+        case.description = f"about {case.subject}"
+    return found
+
+
+@pytest.mark.parametrize(
+    ("write", "statements"),
+    [
+        (lambda cases: cases.update(subject="literal"), 2),
+        (lambda cases: cases.update(subject=Upper("subject")), 3),
+        (lambda cases: Case.objects.bulk_create([Case(subject="x") for _ in cases]), None),
+        (lambda cases: Case.objects.bulk_update(described(cases), ["subject", "description"]), None),
+        (lambda cases: cases.delete(), None),
+        (lambda cases: (cases.delete(), Case.all_objects.deleted().undelete()), None),
+    ],
+    ids=["update", "update with F", "bulk_create", "bulk_update", "delete", "undelete"],
+)
+def test_a_bulk_write_costs_the_same_for_one_as_for_many(db, count_statements, recorder, write, statements):
+    counted = []
+    for size in (1, 500):
+        Case.all_objects.all().purge()
+        Case.objects.bulk_create(Case(subject=f"c{n}") for n in range(size))
+        recorder.clear()
+        counted.append(count_statements(lambda: write(Case.objects.all())))
+        assert len(recorder.changes) in (size, 2 * size)
+    assert counted[0] == counted[1]
+    if statements is not None:
+        assert counted == [statements, statements]
+
+
+def test_a_purge_costs_one_hand_over_whatever_it_removes(db, recorder):
+    account = Account.objects.create(name="Acme")
+    Contact.objects.bulk_create(Contact(last_name=str(n), account=account) for n in range(300))
+    recorder.clear()
+    account.purge()
+    # One call for each object: the account's and the contacts'.
+    assert (recorder.calls, len(recorder.changes)) == (2, 301)
+
+
+def test_orders_of_dates(db, recorder):
+    order = Order.objects.create(effective_date=date(2026, 1, 2))
+    Order.objects.filter(pk=order.pk).update(effective_date="2026-01-03")
+    assert recorder.told[-1] == ("Order", "UPDATE", {"EffectiveDate": "2026-01-03"})
