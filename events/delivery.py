@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from itertools import groupby
 
-from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.db import connection, transaction
 
 from events.conf import options
 from events.errors import ReplayIdExpired, SubscriberBrokeTransaction
@@ -39,8 +39,9 @@ def deliver_batch(event_log: EventLog, subscriber: Subscriber) -> int:
             # Runs before the hooks of handlers: tells whether an error came before or after the commit.
             transaction.on_commit(lambda: committed.append(True))
             return _handle_batch(event_log, subscriber)
-    except (DatabaseError, InterfaceError) as error:
-        # What no savepoint could contain: a lost connection, a refused commit.
+    except Exception as error:
+        # What no savepoint could contain: a lost connection, a refused commit. After the commit it was a hook that
+        # failed, and the events are handled.
         if committed:
             raise
         connection.close_if_unusable_or_obsolete()

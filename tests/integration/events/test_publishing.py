@@ -44,7 +44,7 @@ def test_an_event_waits_in_the_outbox_with_its_schema_and_correlation(counted, m
         "Number__c": 1,
         "Note__c": "first",
     }
-    assert row.schema.document == Counted.event_type.schema.document
+    assert row.schema.document == counted.event_type.schema.document
 
 
 def test_a_rolled_back_transaction_leaves_nothing(counted):

@@ -1,0 +1,166 @@
+"""The relay: whole transactions, in commit order, each row once."""
+
+import itertools
+import uuid
+
+import pytest
+from django.test import override_settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from events import schemas
+from events.avro import AvroSchema
+from events.logs import DatabaseEventLog
+from events.models import ChangeRow, EventLogEntry, OutboxEvent, Topic
+from events.relay import Relay
+from events.testing import MemoryEventLog
+
+pytestmark = pytest.mark.django_db
+
+TOPIC = "/event/Sample__e"
+
+
+@pytest.fixture
+def stage(db):
+    """Stage rows of transactions: "aabcb" are five rows that three transactions wrote in turns."""
+    schema_id = schemas.keep(AvroSchema("Sample__e", '{"type":"record","name":"Sample__e","fields":[]}'))
+    numbers = itertools.count(1)
+
+    def write(pattern):
+        OutboxEvent.objects.bulk_create(
+            OutboxEvent(
+                topic=TOPIC,
+                schema_id=schema_id,
+                payload={"Of": letter, "Number": next(numbers)},
+                transaction_key=uuid.uuid5(uuid.NAMESPACE_OID, letter),
+                ordinal=place,
+                correlation_id="c",
+            )
+            for place, letter in enumerate(pattern)
+        )
+
+    return write
+
+
+def relayed():
+    return [(entry.payload["Of"], entry.sequence_number) for entry in EventLogEntry.objects.order_by("replay_id")]
+
+
+def letters(log):
+    return "".join(event.payload["Of"] for event in log.read(TOPIC, after=0, limit=10_000))
+
+
+def expected(pattern):
+    """Return the letters of whole transactions in the order of their last rows."""
+    ends = {letter: pattern.rindex(letter) for letter in pattern}
+    return "".join(letter * pattern.count(letter) for letter in sorted(ends, key=ends.__getitem__))
+
+
+def test_an_empty_outbox_costs_two_reads_and_no_transaction(django_assert_num_queries):
+    with django_assert_num_queries(2):
+        assert Relay(DatabaseEventLog()).move() == 0
+
+
+def test_events_of_one_transaction_are_contiguous_and_numbered_from_one(stage):
+    stage("ababb")
+    assert Relay(DatabaseEventLog()).move_all() == 2
+    assert relayed() == [("a", 1), ("a", 2), ("b", 1), ("b", 2), ("b", 3)]
+    assert OutboxEvent.objects.count() == 0
+    keys = list(EventLogEntry.objects.order_by("replay_id").values_list("transaction_key", flat=True))
+    assert (len(set(keys[:2])), len(set(keys[2:])), len(set(keys))) == (1, 1, 2)
+
+
+def test_a_transaction_that_ended_with_a_later_row_comes_later(stage):
+    """It may build on what the other one committed."""
+    stage("abba")
+    Relay(DatabaseEventLog()).move_all()
+    assert relayed() == [("b", 1), ("b", 2), ("a", 1), ("a", 2)]
+
+
+def test_a_row_that_commits_late_gets_a_later_number_though_its_id_is_lower(stage):
+    log = DatabaseEventLog()
+    stage("a")
+    late = OutboxEvent.objects.get()
+    OutboxEvent.objects.all().delete()  # Not committed yet: nobody sees it.
+    stage("b")
+    assert OutboxEvent.objects.get().pk > late.pk
+    Relay(log).move_all()
+    late.save(force_insert=True)
+    Relay(log).move_all()
+    assert relayed() == [("b", 1), ("a", 1)]
+
+
+def test_topic_and_log_know_the_newest_event(stage):
+    stage("ab")
+    Relay(DatabaseEventLog()).move_all()
+    assert Topic.objects.get(name=TOPIC).last_replay_id == EventLogEntry.objects.latest("replay_id").replay_id
+
+
+def test_a_row_whose_event_is_in_the_log_already_is_removed_and_not_doubled(stage):
+    stage("a")
+    row = OutboxEvent.objects.get()
+    Relay(DatabaseEventLog()).move_all()
+    row.save(force_insert=True)
+    assert Relay(DatabaseEventLog()).move_all() == 1
+    assert (EventLogEntry.objects.count(), OutboxEvent.objects.count()) == (1, 0)
+
+
+def test_moving_is_set_based(stage, django_assert_max_num_queries):
+    stage("z")
+    Relay(DatabaseEventLog()).move_all()
+    stage("ab" * 200)
+    with django_assert_max_num_queries(14):
+        Relay(DatabaseEventLog()).move()
+    assert (EventLogEntry.objects.count(), OutboxEvent.objects.count()) == (401, 0)
+
+
+@override_settings(ISTHMUS_EVENTS_RELAY_BATCH_SIZE=3)
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "a" * 10,  # Larger than a batch.
+        "aaaaaaaabbca",  # Smaller ones began later and ended earlier.
+        "aabbaabbaabb",
+        "abcabcabcabc",
+        "aaaabbbbccdda",
+        "aaaaabbbbbab",
+    ],
+)
+def test_transactions_larger_than_a_batch_stay_whole_and_in_order(stage, pattern):
+    stage(pattern)
+    Relay(DatabaseEventLog()).move_all()
+    assert "".join(letter for letter, _ in relayed()) == expected(pattern)
+    for letter in set(pattern):
+        assert [number for of, number in relayed() if of == letter] == list(range(1, pattern.count(letter) + 1))
+    assert OutboxEvent.objects.count() == 0
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(pattern=st.text("abcdef", min_size=1, max_size=40), batch=st.integers(1, 8))
+def test_whatever_the_batch_the_order_is_that_of_the_last_rows(stage, pattern, batch):
+    log = MemoryEventLog()
+    stage(pattern)
+    with override_settings(ISTHMUS_EVENTS_RELAY_BATCH_SIZE=batch):
+        Relay(log).move_all()
+    assert letters(log) == expected(pattern)
+
+
+def test_changes_of_one_transaction_share_a_rising_commit_number_and_the_time_of_its_last_change(moving_clock):
+    schema_id = schemas.keep(AvroSchema("ContactChangeEvent", '{"type":"record","name":"C","fields":[]}'))
+    for transaction, record in enumerate(["r1", "r2", "r3"]):
+        for place, name in enumerate(["A", "B"]):
+            ChangeRow.objects.create(
+                object_name="Contact",
+                record_id=f"{record}{name}",
+                change_type="CREATE",
+                changed_fields={name: 1},
+                schema_id=schema_id,
+                transaction_key=uuid.UUID(int=transaction + 1),
+                ordinal=place,
+            )
+    Relay(DatabaseEventLog()).move_all()
+    headers = [entry.payload["ChangeEventHeader"] for entry in EventLogEntry.objects.order_by("replay_id")]
+    assert [header["commitNumber"] for header in headers] == [1, 1, 2, 2, 3, 3]
+    assert [header["sequenceNumber"] for header in headers] == [1, 2, 1, 2, 1, 2]
+    assert {header["commitTimestamp"] for header in headers} == {1_780_315_200_000}
+    assert ChangeRow.objects.count() == 0
