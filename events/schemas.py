@@ -18,7 +18,7 @@ def keep(schema: AvroSchema) -> str:
     schema_id = schema.schema_id
     if schema_id in _kept:
         return schema_id
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         EventSchema.objects.bulk_create(
             [EventSchema(schema_id=schema_id, record_name=schema.record_name, document=schema.document)],
             ignore_conflicts=True,

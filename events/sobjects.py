@@ -6,6 +6,7 @@ from typing import Any
 from events import bus
 from events.definitions import EventType
 from events.fields import EventField, Number
+from isthmus.access import policy
 from isthmus.access.policy import AnyUser
 from isthmus.objects import record_ids
 from isthmus.objects.object_types import FieldKind, FieldType, ObjectType
@@ -33,7 +34,11 @@ class EventWriter:
         external_id_field: str | None,
         all_or_none: bool,
     ) -> list[SaveResult]:
-        """Publish one event a row. The door refuses every operation but CREATE before it comes here."""
+        """Publish one event a row. The door refuses every operation but CREATE before it comes here.
+
+        Raises `PermissionRefused` unless the user was granted publishing (to the bus, no user means no question).
+        """
+        policy.require(user, "event", "publish", self._event_type.api_name)
         events = [self._event_type.declared.from_payload(row) for row in rows]
         return [self._result(found) for found in bus.publish(events, user=user, all_or_none=all_or_none)]
 

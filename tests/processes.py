@@ -234,7 +234,9 @@ def _sqlite_template(apps: str) -> Path:
     folder = Path(tempfile.mkdtemp(prefix="isthmus-template-"))
     atexit.register(functools.partial(shutil.rmtree, folder, ignore_errors=True))
     path = folder / "template.sqlite3"
-    Instance(f"sqlite:///{path}", folder, ISTHMUS_APPS=apps).run("migrate", "--run-syncdb", "--verbosity", "0")
+    Instance(f"sqlite:///{path}", folder, ISTHMUS_APPS=apps).run(
+        "migrate", "--run-syncdb", "--verbosity", "0", timeout_seconds=300
+    )
     with contextlib.closing(sqlite3.connect(path)) as base:
         base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return path
@@ -247,7 +249,7 @@ def _postgres_template(postgres: str, apps: str) -> str:
     atexit.register(functools.partial(_drop, postgres, _name(url)))
     folder = Path(tempfile.mkdtemp(prefix="isthmus-template-"))
     atexit.register(functools.partial(shutil.rmtree, folder, ignore_errors=True))
-    Instance(url, folder, ISTHMUS_APPS=apps).run("migrate", "--run-syncdb", "--verbosity", "0")
+    Instance(url, folder, ISTHMUS_APPS=apps).run("migrate", "--run-syncdb", "--verbosity", "0", timeout_seconds=300)
     return url
 
 

@@ -4,9 +4,10 @@ import signal
 
 import pytest
 
-from tests.processes import migrated_instance, wait_until
+from tests import processes
+from tests.processes import migrated_instance
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
 
 PUBLISH = """
 from django.db import transaction
@@ -29,6 +30,11 @@ def instance(request, tmp_path):
         ISTHMUS_EVENTS_RETRY_LONGEST_SECONDS="0.2",
     ) as made:
         yield made
+
+
+def wait_until(condition, what):
+    # Starting a process takes long while others run theirs.
+    return processes.wait_until(condition, what, timeout_seconds=120)
 
 
 def publish(instance, first, count, *, each=1):
@@ -60,9 +66,8 @@ def test_events_arrive_in_order_and_sigterm_ends_the_bus_in_order(instance):
 
 def test_a_relay_killed_at_any_moment_loses_and_doubles_nothing(instance):
     instance.environment.update(ISTHMUS_EVENTS_RELAY_BATCH_SIZE="4", ISTHMUS_EVENTS_RELAY_LEASE_SECONDS="1")
-    publish(instance, 0, 600, each=3)
-    kills = 0
-    while count(instance, "events_outboxevent"):
+    publish(instance, 0, 300, each=3)
+    for _ in range(3):
         before = count(instance, "events_eventlogentry")
         bus = instance.start("bus")
         wait_until(
@@ -73,15 +78,14 @@ def test_a_relay_killed_at_any_moment_loses_and_doubles_nothing(instance):
         )
         bus.kill_group(signal.SIGKILL)
         bus.wait(10)
-        kills += 1
-    assert kills > 1
-    log = instance.rows("SELECT payload, sequence_number FROM events_eventlogentry ORDER BY replay_id")
-    assert len(log) == 600
-    assert [sequence_number for _, sequence_number in log] == [1, 2, 3] * 200
-    assert count(instance, "(SELECT DISTINCT event_uuid FROM events_eventlogentry) AS found") == 600
     instance.start("bus")
-    wait_until(lambda: len(handled(instance, "plain")) >= 600 <= len(handled(instance, "gated")), "all are handled")
-    assert handled(instance, "plain") == list(range(600)) == handled(instance, "gated")
+    wait_until(lambda: not count(instance, "events_outboxevent"), "everything is relayed")
+    log = instance.rows("SELECT payload, sequence_number FROM events_eventlogentry ORDER BY replay_id")
+    assert len(log) == 300
+    assert [sequence_number for _, sequence_number in log] == [1, 2, 3] * 100
+    assert count(instance, "(SELECT DISTINCT event_uuid FROM events_eventlogentry) AS found") == 300
+    wait_until(lambda: len(handled(instance, "plain")) >= 300 <= len(handled(instance, "gated")), "all are handled")
+    assert handled(instance, "plain") == list(range(300)) == handled(instance, "gated")
 
 
 def test_a_bus_killed_inside_a_subscriber_leaves_no_effect_and_another_one_does_it_once(instance, tmp_path):

@@ -4,6 +4,7 @@ import itertools
 import uuid
 
 import pytest
+from django.db import connection
 from django.test import override_settings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -112,6 +113,41 @@ def test_moving_is_set_based(stage, django_assert_max_num_queries):
     with django_assert_max_num_queries(14):
         Relay(DatabaseEventLog()).move()
     assert (EventLogEntry.objects.count(), OutboxEvent.objects.count()) == (401, 0)
+
+
+class Killed(BaseException):
+    """As if the process ended here."""
+
+
+def killed_at(statement):
+    """Return a wrapper of the connection under which everything ends with that statement."""
+    count = itertools.count(1)
+
+    def run(execute, sql, params, many, context):
+        if not sql.startswith(("ROLLBACK", "RELEASE", "SAVEPOINT")) and next(count) == statement:
+            raise Killed
+        return execute(sql, params, many, context)
+
+    return run
+
+
+def test_a_relay_that_ends_at_any_statement_leaves_all_for_the_next_one(stage):
+    stage("z")
+    Relay(DatabaseEventLog()).move_all()
+    for statement in itertools.count(1):
+        OutboxEvent.objects.all().delete()
+        EventLogEntry.objects.all().delete()
+        stage("abab")
+        try:
+            with connection.execute_wrapper(killed_at(statement)):
+                Relay(DatabaseEventLog()).move_all()
+        except Killed:
+            assert (EventLogEntry.objects.count(), OutboxEvent.objects.count()) in {(0, 4), (4, 0)}
+            Relay(DatabaseEventLog()).move_all()
+            assert relayed() == [("a", 1), ("a", 2), ("b", 1), ("b", 2)]
+        else:
+            break
+    assert statement > 10
 
 
 @override_settings(ISTHMUS_EVENTS_RELAY_BATCH_SIZE=3)

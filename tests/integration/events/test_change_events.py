@@ -1,0 +1,155 @@
+"""From a change of a record to its change event."""
+
+import json
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import transaction
+
+from crm.models import Account, Contact
+from events.changes import object_schema, stage_changes
+from events.models import ChangeRow, EventSchema
+from events.testing import subscribed
+from isthmus import clock, correlation
+from isthmus.objects.capture import Change, ChangeType, acting_as
+from isthmus.objects.record_ids import record_id_of
+
+pytestmark = pytest.mark.django_db
+
+
+class Undo(Exception):
+    pass
+
+
+def bodies(payloads):
+    """Return type and body of each event, without what every change carries."""
+    found = []
+    for payload in payloads:
+        body = {name: value for name, value in payload.items() if name != "ChangeEventHeader"}
+        found.append((payload["ChangeEventHeader"]["changeType"], body))
+    return found
+
+
+def test_a_new_record_is_told_with_who_when_and_from_where(event_bus, moving_clock):
+    user = get_user_model().objects.create_user("ada")
+    with correlation.bind("abc"), acting_as(user, origin="com/salesforce/api/rest/60.0"):
+        contact = Contact.objects.create(last_name="Lovelace", email="ada@example.org")
+    event_bus.relay()
+    [event] = event_bus.log.read("/data/ContactChangeEvent", after=0, limit=9)
+    header = event.payload["ChangeEventHeader"]
+    assert event.correlation_id == "abc"
+    assert {
+        "entityName": "Contact",
+        "recordIds": [contact.record_id],
+        "changeType": "CREATE",
+        "changeOrigin": "com/salesforce/api/rest/60.0",
+        "transactionKey": str(event.transaction_key),
+        "sequenceNumber": 1,
+        "commitTimestamp": 1_780_315_200_000,
+        "commitUser": record_id_of(user),
+        "changedFields": [],
+        "nulledFields": [],
+        "diffFields": [],
+    }.items() <= header.items()
+    assert event.payload["LastName"] == "Lovelace"
+    assert event.payload["Email"] == "ada@example.org"
+    assert "FirstName" not in event.payload
+    assert not {"Id", "IsDeleted", "SystemModstamp"} & event.payload.keys()
+
+
+def test_an_update_tells_what_changed_and_what_became_null(event_bus):
+    contact = Contact.objects.create(last_name="Lovelace", email="ada@example.org", phone="1")
+    event_bus.relay()
+    contact.phone, contact.email = "2", ""
+    contact.save()
+    event_bus.relay()
+    payload = event_bus.published("ContactChangeEvent")[-1]
+    header = payload["ChangeEventHeader"]
+    assert header["changeType"] == "UPDATE"
+    assert (payload["Phone"], payload["Email"]) == ("2", None)
+    assert {"Phone", "Email", "LastModifiedDate"} <= set(header["changedFields"])
+    assert header["nulledFields"] == ["Email"]
+    assert "LastName" not in payload
+
+
+def test_a_record_created_updated_and_deleted_in_one_transaction_is_no_event(event_bus):
+    with transaction.atomic():
+        contact = Contact.objects.create(last_name="Nobody")
+        contact.phone = "1"
+        contact.save()
+        contact.delete()
+    event_bus.relay()
+    assert event_bus.published("ContactChangeEvent") == []
+    assert ChangeRow.objects.count() == 0
+
+
+def test_a_rolled_back_change_is_no_event(event_bus):
+    def undone():
+        with transaction.atomic():
+            Contact.objects.create(last_name="Nobody")
+            raise Undo
+
+    with pytest.raises(Undo):
+        undone()
+    event_bus.relay()
+    assert event_bus.published("ContactChangeEvent") == []
+
+
+def test_changes_of_one_transaction_share_its_key_and_are_numbered_across_objects(event_bus):
+    with transaction.atomic():
+        account = Account.objects.create(name="Analytical Engines")
+        Contact.objects.create(last_name="Lovelace", account=account)
+        account.phone = "1"
+        account.save()
+    event_bus.relay()
+    found = event_bus.log.read("/data/ChangeEvents", after=0, limit=9)
+    assert [(event.topic, event.sequence_number) for event in found] == [
+        ("/data/AccountChangeEvent", 1),
+        ("/data/ContactChangeEvent", 2),
+    ]
+    assert len({event.transaction_key for event in found}) == 1
+    assert found[0].payload["Phone"] == "1"
+    assert found[1].payload["AccountId"] == account.record_id
+
+
+def test_a_subscriber_of_the_union_gets_every_object_and_one_of_an_object_only_its_own(event_bus, seen):
+    contacts = []
+    with subscribed(seen, "ChangeEvents", name="all"), subscribed(contacts.extend, "ContactChangeEvent", name="some"):
+        Account.objects.create(name="Analytical Engines")
+        Contact.objects.create(last_name="Lovelace")
+        event_bus.deliver()
+    assert [event.topic for call in seen.calls for event in call] == [
+        "/data/AccountChangeEvent",
+        "/data/ContactChangeEvent",
+    ]
+    assert [event.topic for event in contacts] == ["/data/ContactChangeEvent"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_thousand_changes_of_one_statement_are_staged_with_one_statement(event_bus, django_assert_num_queries):
+    change = Change(
+        object_name="Contact",
+        record_id="003000000000001AAA",
+        change_type=ChangeType.UPDATE,
+        changed_fields={"Phone": "1"},
+        user_id=None,
+        origin="",
+        correlation_id="",
+        occurred_at=clock.now(),
+    )
+    with transaction.atomic():
+        stage_changes([change])
+    with transaction.atomic(), django_assert_num_queries(1):
+        stage_changes([change] * 300)
+    assert ChangeRow.objects.count() == 301
+
+
+def test_the_schema_of_an_object_has_the_header_and_its_fields(event_bus):
+    schema = object_schema("Contact")
+    fields = json.loads(schema.document)["fields"]
+    names = [field["name"] for field in fields]
+    assert names[0] == "ChangeEventHeader"
+    assert {"LastName", "Email", "AccountId", "CreatedDate", "LastModifiedById"} <= set(names)
+    assert not {"Id", "IsDeleted", "SystemModstamp"} & set(names)
+    assert all(field["type"][0] == "null" and field["default"] is None for field in fields[1:])
+    assert EventSchema.objects.get(pk=schema.schema_id).record_name == "ContactChangeEvent"
