@@ -5,7 +5,7 @@ The one place that turns an error into an answer of the REST API: a list of
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -46,13 +46,14 @@ class ApiRenderer(JSONRenderer):
 class AlwaysJson(BaseContentNegotiation):
     """Every answer is JSON, whatever `Accept` or a query parameter `format` say: the latter belongs to the endpoint."""
 
-    def select_parser(self, request: Request, parsers: Sequence[Any]) -> Any:
-        """Return the only parser there is."""
-        return parsers[0]
+    def select_parser(self, request: Request, parsers: Iterable[Any]) -> Any:
+        """Return the first parser; it decides itself what it takes."""
+        return next(iter(parsers))
 
-    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
-        """Return the only renderer there is."""
-        return renderers[0], renderers[0].media_type
+    def select_renderer(self, request: Request, renderers: Iterable[Any], format_suffix: str | None = None) -> Any:
+        """Return the first renderer and what it makes."""
+        renderer = next(iter(renderers))
+        return renderer, renderer.media_type
 
 
 class SessionInvalid(exceptions.AuthenticationFailed):

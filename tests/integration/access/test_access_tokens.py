@@ -12,6 +12,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+import isthmus.urls
 from isthmus.access.actions import create_api_client, issue_access_token, revoke_client_tokens
 from isthmus.access.errors import PermissionRefused, RunAsUserRefused
 from isthmus.access.models import ApiClient
@@ -51,7 +52,7 @@ class Failing(APIView):
         raise FAILURES[which]
 
 
-urlpatterns = [path("echo", Echo.as_view()), path("fail/<str:which>", Failing.as_view())]
+urlpatterns = [path("echo", Echo.as_view()), path("fail/<str:which>", Failing.as_view()), *isthmus.urls.urlpatterns]
 
 INVALID_SESSION = [{"message": "Session expired or invalid", "errorCode": "INVALID_SESSION_ID"}]
 
