@@ -86,6 +86,8 @@ def perform(callout: Callout) -> requests.Response:
         stack.enter_context(correlation.bind(correlation.current_or_new()))
         with _refusals_logged(callout):
             uncommitted_work.refuse_if_pending()
+            # From here on whatever is written (the automated process's user, tokens, the log) is the platform's own.
+            stack.enter_context(uncommitted_work.bookkeeping())
             departure = _departure(callout)
             seconds_left = stack.enter_context(limits.spend())
         return _sent(departure, egress.Deadline.within(min(departure.seconds, seconds_left)))
@@ -128,8 +130,7 @@ def _sent(departure: _Departure, deadline: egress.Deadline) -> requests.Response
     began = clock.monotonic_seconds()
     error: BaseException | None = None
     try:
-        with uncommitted_work.bookkeeping():
-            return _followed(departure, deadline, trace)
+        return _followed(departure, deadline, trace)
     except BaseException as raised:
         error = raised
         raise

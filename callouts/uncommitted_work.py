@@ -82,14 +82,14 @@ class _Watcher:
 
 def watch(connection: BaseDatabaseWrapper, **_: object) -> None:
     """Watch a connection from now on. The receiver of Django's `connection_created` signal."""
-    watcher = _watcher_of(connection) or _Watcher()
+    watcher = watcher_of(connection) or _Watcher()
     watcher.attach(connection)
 
 
 def is_pending() -> bool:
     """Return whether a connection of this thread has an open transaction with writes in it."""
     for connection in connections.all(initialized_only=True):
-        watcher = _watcher_of(connection)
+        watcher = watcher_of(connection)
         if watcher is not None and watcher.has_writes:
             return True
         # Transactions managed by hand (autocommit off) end unseen, so that nothing is known but that one is open.
@@ -108,7 +108,7 @@ def refuse_if_pending() -> None:
 @contextmanager
 def bookkeeping() -> Iterator[None]:
     """Statements of the block are the platform's own records of a callout and do not count as work."""
-    watchers = [found for connection in connections.all() if (found := _watcher_of(connection)) is not None]
+    watchers = [found for connection in connections.all() if (found := watcher_of(connection)) is not None]
     before = [watcher.is_bookkeeping for watcher in watchers]
     for watcher in watchers:
         watcher.is_bookkeeping = True
@@ -119,5 +119,6 @@ def bookkeeping() -> Iterator[None]:
             watcher.is_bookkeeping = was
 
 
-def _watcher_of(connection: BaseDatabaseWrapper) -> _Watcher | None:
+def watcher_of(connection: BaseDatabaseWrapper) -> _Watcher | None:
+    """Return what watches this connection; `None` until it was first opened."""
     return next((wrapper for wrapper in connection.execute_wrappers if isinstance(wrapper, _Watcher)), None)

@@ -1,9 +1,11 @@
 """What the tests of callouts share: a server that misbehaves, and a named credential that leads to it."""
 
+import json
+
 import pytest
 
 from credentials.actions import create_external_credential, create_named_credential, create_principal
-from tests.fault_server import FaultServer
+from tests.fault_server import Answer, FaultServer
 
 
 @pytest.fixture
@@ -24,4 +26,21 @@ def bank(server, open_door):
     """`callout:Bank/…` leads to the server."""
     return create_named_credential(
         "Bank", url=server.url(), external_credential=open_door, allow_internal_addresses=True
+    )
+
+
+@pytest.fixture
+def oauth_bank(server):
+    """`callout:Oauth_Bank/…` leads to the server, which hands out tokens at `/token`."""
+    server.answers["/token"] = lambda _: Answer(
+        200,
+        json.dumps({"access_token": f"canary-{len(server.requests)}", "token_type": "Bearer"}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    external = create_external_credential(
+        "Oauth", protocol="oauth_client_credentials", settings={"token_url": server.url("/token")}
+    )
+    create_principal(external, "Robot", secrets={"client_id": "robot", "client_secret": "canary-secret"})
+    return create_named_credential(
+        "Oauth_Bank", url=server.url(), external_credential=external, allow_internal_addresses=True
     )

@@ -16,7 +16,7 @@ from isthmus import correlation
 from isthmus.access import actions as access
 from isthmus.access.policy import system_user
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def only_entry():
@@ -234,6 +234,7 @@ def test_the_time_that_is_left_in_the_transaction_limits_the_callout(bank, setti
     assert time.monotonic() - began < 3
 
 
+@pytest.mark.django_db(transaction=True)
 def test_the_entry_is_there_while_the_request_is_under_way(bank, server):
     """Whoever dies while sending leaves an entry that says so."""
     seen = []
