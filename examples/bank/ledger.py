@@ -57,6 +57,11 @@ class Ledger:
         self._connection.row_factory = sqlite3.Row
         self._connection.executescript("PRAGMA journal_mode=WAL;" + _SCHEMA)
 
+    def close(self) -> None:
+        """Close the book's file."""
+        with self._lock:
+            self._connection.close()
+
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._lock:

@@ -7,35 +7,39 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import fresh_postgres_database
+from tests.processes import migrated_instance
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(420)]
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def database(request):
-    """The environment that chooses a database nobody else uses."""
-    if request.param == "sqlite":
-        yield {"DATABASE_URL": ""}
-        return
-    with fresh_postgres_database(request.getfixturevalue("postgres")) as url:
-        yield {"DATABASE_URL": url}
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path):
+    """A migrated database that nobody else uses."""
+    server = "" if request.param == "sqlite" else request.getfixturevalue("postgres")
+    with migrated_instance(request.param, tmp_path, postgres=server, ISTHMUS_APPS="examples.mortgage") as instance:
+        yield instance.database_url
 
 
-def demo(tmp_path: Path, database: dict[str, str], *arguments: str) -> None:
+def demo(tmp_path: Path, database_url: str, *arguments: str) -> None:
     """Run the demo; its own comparisons decide (applications, records, events, each exactly once)."""
     command = [sys.executable, "-m", "examples.demo", "--data", str(tmp_path / "demo"), *arguments]
     done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **database}, capture_output=True, text=True, check=False, timeout=280
+        command,
+        cwd=ROOT,
+        env={**os.environ, "DATABASE_URL": database_url},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=400,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Every step held" in done.stdout
 
 
-def test_the_demo_holds(tmp_path, database):
-    demo(tmp_path, database)
+def test_the_demo_holds(tmp_path, database_url):
+    demo(tmp_path, database_url)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +51,6 @@ def test_the_demo_holds(tmp_path, database):
     ],
     ids=" ".join,
 )
-def test_killed_processes_lose_and_repeat_nothing(tmp_path, database, kills):
+def test_killed_processes_lose_and_repeat_nothing(tmp_path, database_url, kills):
     """SIGKILL reaches each of web, worker and bus in the middle; each is started again; nothing is lost or doubled."""
-    demo(tmp_path, database, "--applicants", "16", *[word for kill in kills for word in ("--kill", kill)])
+    demo(tmp_path, database_url, "--applicants", "16", *[word for kill in kills for word in ("--kill", kill)])
