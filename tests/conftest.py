@@ -12,9 +12,11 @@ if not os.environ.get("DATABASE_URL"):
     os.environ.pop("DATABASE_URL", None)
 os.environ.setdefault("ISTHMUS_LOG_LEVEL", "WARNING")
 
+from django.conf import settings
+
 from callouts.testing import callout_mock as callout_mock
-from isthmus import clock, correlation, ids
 from events.testing import event_bus as event_bus
+from isthmus import clock, correlation, ids
 from isthmus.jobs.testing import jobs as jobs
 from tests.engines import chromium_path, postgres_url
 
@@ -23,6 +25,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--database-tests-only", action="store_true", help="Leave out tests that do not touch the database."
     )
+
+
+def pytest_configure() -> None:
+    # Demo and test users have known passwords; hashing them slowly would only cost time.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -14,6 +14,7 @@ ExternalServiceError
 ├── InvocationInDoubt           the request may have arrived and must not be sent again
 ├── InvocationFinished          what was asked is possible only while an invocation waits
 ├── UnexpectedAnswer            the service answered with something that the document does not know
+│   └── RepeatableUnexpectedAnswer  … and repeating the request is safe
 └── OperationFailed             the service answered with an error status
     ├── RequestRefused              4xx: the same request will be refused again
     └── ServiceFailed               5xx, 408, 425, 429: trying again later may help
@@ -39,6 +40,7 @@ __all__ = [
     "NotConnected",
     "OperationFailed",
     "ReferenceReused",
+    "RepeatableUnexpectedAnswer",
     "RequestRefused",
     "ServiceFailed",
     "UnexpectedAnswer",
@@ -154,6 +156,12 @@ class UnexpectedAnswer(ExternalServiceError):
 
     code = "UNEXPECTED_ANSWER"
     status = 502
+
+
+class RepeatableUnexpectedAnswer(UnexpectedAnswer):
+    """The service answered with something that its document does not know; repeating the request is safe."""
+
+    retryable = True
 
 
 class OperationFailed(ExternalServiceError):

@@ -21,7 +21,7 @@ from django.db.models import Model
 from callouts import redaction
 from callouts.callbacks.addresses import callback_urls, token_digest
 from callouts.callbacks.handlers import CallbackHandler, handler_path
-from callouts.errors import CalloutInDoubt, UncommittedWorkPending
+from callouts.errors import CalloutInDoubt, RepeatableInDoubt, UncommittedWorkPending
 from callouts.external_services import outgoing, transitions
 from callouts.external_services.actions.call import idempotency_key_for, send
 from callouts.external_services.answers import (
@@ -40,6 +40,7 @@ from callouts.external_services.errors import (
     InvocationInDoubt,
     OperationFailed,
     ReferenceReused,
+    RepeatableUnexpectedAnswer,
     UnexpectedAnswer,
 )
 from callouts.external_services.jobs import end_wait
@@ -176,7 +177,7 @@ def _resume(invocation: Invocation, arguments: Arguments, asked: Submission) -> 
         )
     if invocation.state != InvocationState.SUBMITTED or invocation.response_status is not None:
         return _stored(invocation)
-    if invocation.last_sent_at is not None and not _may_repeat(invocation):
+    if invocation.last_sent_at is not None and not _has_idempotency_key(invocation):
         raise InvocationInDoubt(
             f"Invocation {invocation.pk} may have arrived and {invocation.operation.operation_id} has no"
             " Idempotency-Key to repeat it safely. Wait for its callback, or cancel it and use another reference."
@@ -187,7 +188,12 @@ def _resume(invocation: Invocation, arguments: Arguments, asked: Submission) -> 
     return _send(invocation, arguments, asked)
 
 
-def _may_repeat(invocation: Invocation) -> bool:
+def _may_be_repeated(invocation: Invocation) -> bool:
+    """Return whether the same call again is the same use: it has a name here, and a key that the other side honours."""
+    return bool(invocation.reference) and _has_idempotency_key(invocation)
+
+
+def _has_idempotency_key(invocation: Invocation) -> bool:
     return OperationDefinition.from_json(invocation.operation.definition).idempotency_header is not None
 
 
@@ -226,6 +232,8 @@ def _send(invocation: Invocation, arguments: Arguments, asked: Submission) -> Op
             )
         except IsthmusError as error:
             _note_lost(invocation, error)
+            if isinstance(error, CalloutInDoubt) and _may_be_repeated(invocation):
+                raise RepeatableInDoubt(error.message) from error
             raise
         try:
             response = response_of(operation, answer, invocation_id=invocation.pk)
@@ -234,6 +242,8 @@ def _send(invocation: Invocation, arguments: Arguments, asked: Submission) -> Op
             raise
         except UnexpectedAnswer as error:
             transitions.doubtful(invocation.pk, error.message)
+            if _may_be_repeated(invocation):
+                raise RepeatableUnexpectedAnswer(error.message) from error
             raise
         transitions.answered(
             invocation.pk, status=answer.status_code, headers=dict(response.headers), body=_storable(response.body)

@@ -10,12 +10,12 @@ from isthmus.jobs.states import JobState
 # fault: (the job's error, the log's outcome, its error code, the application is in the bank's ledger all the same)
 FAULTS = {
     "status-500": ("ServiceFailed", "failed", "", False),
-    "html": ("UnexpectedAnswer", "succeeded", "", False),
-    "hang": ("AnswerTimedOut", "in_doubt", "ANSWER_TIMED_OUT", False),
-    "reset-before": ("ConnectionLost", "in_doubt", "CONNECTION_LOST", False),
+    "html": ("RepeatableUnexpectedAnswer", "succeeded", "", False),
+    "hang": ("RepeatableInDoubt", "in_doubt", "ANSWER_TIMED_OUT", False),
+    "reset-before": ("RepeatableInDoubt", "in_doubt", "CONNECTION_LOST", False),
     "status-500-after": ("ServiceFailed", "failed", "", True),
-    "hang-after": ("AnswerTimedOut", "in_doubt", "ANSWER_TIMED_OUT", True),
-    "reset-after": ("ConnectionLost", "in_doubt", "CONNECTION_LOST", True),
+    "hang-after": ("RepeatableInDoubt", "in_doubt", "ANSWER_TIMED_OUT", True),
+    "reset-after": ("RepeatableInDoubt", "in_doubt", "CONNECTION_LOST", True),
 }
 
 
