@@ -26,6 +26,7 @@ from credentials.registry import get_protocol
 from isthmus import clock
 from isthmus.logs import get_logger
 from isthmus.vault.errors import SealBroken, UnknownKey
+from isthmus.vault.secret import Secret
 
 __all__ = [
     "change_settings",
@@ -85,7 +86,7 @@ def change_settings(external_credential: ExternalCredential, settings: Mapping[s
     return external_credential
 
 
-@sensitive_variables("secrets")
+@sensitive_variables()
 def create_principal(
     external_credential: ExternalCredential,
     name: str,
@@ -106,7 +107,7 @@ def create_principal(
     return made
 
 
-@sensitive_variables("secrets")
+@sensitive_variables()
 def ensure_principal(
     external_credential: ExternalCredential,
     name: str,
@@ -177,13 +178,13 @@ def ensure_named_credential(
         return _saved(found)
 
 
-@sensitive_variables("value")
+@sensitive_variables()
 def replace_secret(principal: Principal, name: str, value: str, *, user: User | None = None) -> None:
     """Set one secret; see `replace_secrets`."""
     replace_secrets(principal, {name: value}, user=user)
 
 
-@sensitive_variables("secrets", "value")
+@sensitive_variables()
 def replace_secrets(principal: Principal, secrets: Mapping[str, str], *, user: User | None = None) -> None:
     """Set secrets, all or none; the others stay. Tokens fetched with the old ones are dropped.
 
@@ -197,7 +198,8 @@ def replace_secrets(principal: Principal, secrets: Mapping[str, str], *, user: U
                 principal=principal,
                 user=user,
                 name=name,
-                defaults={"value": value, "set_at": clock.now(), "last_used_at": None},
+                # Wrapped here: the frames below are Django's, and an error report shows their variables.
+                defaults={"value": Secret(value), "set_at": clock.now(), "last_used_at": None},
             )
         discard_tokens(principal, user=user)
         _note_configuration(principal)

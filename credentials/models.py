@@ -5,7 +5,6 @@ from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
-from django.utils.translation import gettext_lazy as _
 
 from credentials.errors import OutsideOrigin
 from credentials.origins import Origin
@@ -24,7 +23,7 @@ __all__ = [
 ]
 
 validate_api_name = RegexValidator(
-    r"\A[A-Za-z][A-Za-z0-9_]*\Z", _("A name begins with a letter and holds only letters, digits and underscores.")
+    r"\A[A-Za-z][A-Za-z0-9_]*\Z", "A name begins with a letter and holds only letters, digits and underscores."
 )
 
 
@@ -39,29 +38,29 @@ def validate_origin(url: str) -> None:
 class PrincipalKind(models.TextChoices):
     """Whose secrets a principal holds."""
 
-    NAMED = "named", _("Named: one identity for everybody")
-    PER_USER = "per_user", _("Per user: each user has their own")
-    ANONYMOUS = "anonymous", _("Anonymous: no identity")
+    NAMED = "named", "Named: one identity for everybody"
+    PER_USER = "per_user", "Per user: each user has their own"
+    ANONYMOUS = "anonymous", "Anonymous: no identity"
 
 
 class PrincipalStatus(models.TextChoices):
     """What is known about a principal's secrets."""
 
-    NOT_CONFIGURED = "not_configured", _("Not configured")
-    CONFIGURED = "configured", _("Configured")
-    AUTHENTICATED = "authenticated", _("Authenticated")
-    FAILED = "failed", _("Failed")
+    NOT_CONFIGURED = "not_configured", "Not configured"
+    CONFIGURED = "configured", "Configured"
+    AUTHENTICATED = "authenticated", "Authenticated"
+    FAILED = "failed", "Failed"
 
 
 class ExternalCredential(models.Model):
     """How to authenticate at a system: a protocol and its settings, which hold no secrets."""
 
     name = models.CharField(
-        max_length=80, unique=True, validators=[validate_api_name], help_text=_("Stable API name: `Acme_OAuth`.")
+        max_length=80, unique=True, validators=[validate_api_name], help_text="Stable API name: `Acme_OAuth`."
     )
     label = models.CharField(max_length=120, blank=True)
-    protocol = models.CharField(max_length=60, help_text=_("Name of an authentication protocol."))
-    settings = models.JSONField(default=dict, blank=True, help_text=_("The protocol's options that are no secrets."))
+    protocol = models.CharField(max_length=60, help_text="Name of an authentication protocol.")
+    settings = models.JSONField(default=dict, blank=True, help_text="The protocol's options that are no secrets.")
 
     class Meta:
         ordering = ["name"]
@@ -77,7 +76,7 @@ class Principal(models.Model):
     name = models.CharField(max_length=80, validators=[validate_api_name])
     kind = models.CharField(max_length=20, choices=PrincipalKind.choices, default=PrincipalKind.NAMED)
     sequence = models.PositiveSmallIntegerField(
-        default=1, help_text=_("Where a user may use several principals, the one with the lowest number is used.")
+        default=1, help_text="Where a user may use several principals, the one with the lowest number is used."
     )
     status = models.CharField(
         max_length=20, choices=PrincipalStatus.choices, default=PrincipalStatus.NOT_CONFIGURED, editable=False
@@ -113,9 +112,9 @@ class PrincipalSecret(models.Model):
         null=True,
         blank=True,
         related_name="+",
-        help_text=_("Empty except at per-user principals."),
+        help_text="Empty except at per-user principals.",
     )
-    name = models.CharField(max_length=60, help_text=_("The protocol's option that it is the value of."))
+    name = models.CharField(max_length=60, help_text="The protocol's option that it is the value of.")
     value = EncryptedTextField()
     set_at = models.DateTimeField(default=clock.now, editable=False)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -141,14 +140,14 @@ class NamedCredential(models.Model):
     """Where a system is. Code says `callout:Name/path`; the address, the login and the rights are set up here."""
 
     name = models.CharField(
-        max_length=80, unique=True, validators=[validate_api_name], help_text=_("Code says callout:Name/path.")
+        max_length=80, unique=True, validators=[validate_api_name], help_text="Code says callout:Name/path."
     )
     label = models.CharField(max_length=120, blank=True)
     url = models.CharField(
-        _("URL"),
+        "URL",
         max_length=500,
         validators=[validate_origin],
-        help_text=_("Scheme, host, port and path prefix. No callout through this credential ever leaves it."),
+        help_text="Scheme, host, port and path prefix. No callout through this credential ever leaves it.",
     )
     external_credential = models.ForeignKey(
         ExternalCredential, on_delete=models.PROTECT, related_name="named_credentials"
@@ -159,11 +158,11 @@ class NamedCredential(models.Model):
         null=True,
         blank=True,
         related_name="named_credentials",
-        help_text=_("Used for every callout. Empty: the first principal that the calling user may use."),
+        help_text="Used for every callout. Empty: the first principal that the calling user may use.",
     )
     is_enabled = models.BooleanField(default=True)
     allow_internal_addresses = models.BooleanField(
-        default=False, help_text=_("Let callouts reach private and local networks; needed for systems in the house.")
+        default=False, help_text="Let callouts reach private and local networks; needed for systems in the house."
     )
 
     objects = NamedCredentialQuerySet.as_manager()
@@ -176,7 +175,7 @@ class NamedCredential(models.Model):
 
     def clean(self) -> None:
         if self.principal and self.principal.external_credential_id != self.external_credential_id:
-            raise ValidationError({"principal": _("The principal belongs to another external credential.")})
+            raise ValidationError({"principal": "The principal belongs to another external credential."})
 
 
 class StoredToken(models.Model):
@@ -192,9 +191,9 @@ class StoredToken(models.Model):
     obtained_at = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     generation = models.PositiveBigIntegerField(
-        default=0, help_text=_("Grows by one whenever a token request ends, well or badly.")
+        default=0, help_text="Grows by one whenever a token request ends, well or badly."
     )
-    refresh_holder = models.UUIDField(null=True, blank=True, help_text=_("Who is fetching a token now."))
+    refresh_holder = models.UUIDField(null=True, blank=True, help_text="Who is fetching a token now.")
     refresh_lease_expires_at = models.DateTimeField(null=True, blank=True)
     failure_code = models.CharField(max_length=60, blank=True)
     failure_reason = models.TextField(blank=True)

@@ -68,6 +68,7 @@ def cleaned_settings(options: Sequence[ProtocolOption], given: Mapping[str, obje
     return filled  # type: ignore[return-value]  # problem_with compared each value's type
 
 
+@sensitive_variables()
 def cleaned_secrets(options: Sequence[ProtocolOption], given: Mapping[str, str]) -> dict[str, str]:
     """Return the given secrets if each fits its option; not all need be given. Raises `SecretRefused`."""
     declared = {option.name: option for option in options if option.is_sensitive}

@@ -34,6 +34,7 @@ class Secret:
     _sealed: str | None
     _context: str | None
 
+    @sensitive_variables()
     def __init__(self, plaintext: str | None, *, sealed: str | None = None, context: str | None = None) -> None:
         """Hold `plaintext`; or, without one, `sealed`, which lies at `context` and is opened when it is needed.
 
@@ -59,6 +60,7 @@ class Secret:
         """8 hexadecimal digits by which a person recognises the secret."""
         return keyring.fingerprint(self.reveal())
 
+    @sensitive_variables()
     def matches(self, given: str) -> bool:
         """Return whether `given` is the secret, taking the same time wherever the two differ."""
         return hmac.compare_digest(self.reveal().encode(), given.encode())
