@@ -1,0 +1,237 @@
+"""Rows that the tests of the pages look at, with hostile content where people's content goes."""
+
+from datetime import timedelta
+
+from django.contrib.auth.models import User
+
+from callouts.external_services.models import (
+    CallbackReceipt,
+    ExternalService,
+    ExternalServiceVersion,
+    Invocation,
+    Operation,
+)
+from callouts.models import IntegrationLogEntry
+from events.models import EventDefinition, EventLogEntry, EventSchema, OutboxEvent, Subscription, Topic
+from isthmus import clock, ids
+from isthmus.access.actions import assign, ensure_permission_set
+from isthmus.jobs.models import Job, JobLogLine, ProcessHeartbeat, Schedule
+
+HOSTILE = "<script>alert('x')</script>"
+PASSWORD = "a-long-password-17"
+
+
+def user_with(*actions: str, name: str = "") -> User:
+    """Make a user who may do these actions in the console, and nothing else."""
+    user = User.objects.create_user(name or f"user-{'-'.join(actions) or 'none'}", password=PASSWORD)
+    if actions:
+        label = f"Console {' '.join(actions)}"
+        assign(
+            ensure_permission_set(label.replace(" ", "_"), label, [("console", each, "*") for each in actions]), user
+        )
+    return user
+
+
+def make_job(**values) -> Job:
+    """Make a job that failed with hostile words."""
+    given = {
+        "function": "mortgages.jobs.submit",
+        "state": "Failed",
+        "arguments": {"note": HOSTILE},
+        "error": f"ConnectFailed: {HOSTILE}",
+        "error_trace": f"Traceback {HOSTILE}",
+        "correlation_id": "correlation-1",
+        "subject_type": "Lead",
+        "subject_id": "00Q000000000001AAA",
+        "attempts": 1,
+        "max_attempts": 3,
+    }
+    return Job.objects.create(**{**given, **values})
+
+
+def make_log_entry(**values) -> IntegrationLogEntry:
+    """Make an answered callout with hostile bodies."""
+    given = {
+        "operation": "Submit application",
+        "named_credential": "Acme_Bank",
+        "record_id": "00Q000000000001AAA",
+        "correlation_id": "correlation-1",
+        "method": "POST",
+        "url": f"https://bank.example.org/v1/applications?note={HOSTILE}",
+        "request_headers": {"Content-Type": "application/json", "X-Note": HOSTILE},
+        "request_body": f'{{"note": "{HOSTILE}", "amount": 1.10}}',
+        "response_headers": {"Content-Type": "text/html"},
+        "response_body": HOSTILE,
+        "status_code": 201,
+        "outcome": "succeeded",
+        "duration_ms": 340,
+    }
+    return IntegrationLogEntry.objects.create(**{**given, **values})
+
+
+def make_service(name: str = "AcmeMortgages") -> ExternalService:
+    """Make a service with one version and one operation that answers by callback."""
+    service = ExternalService.objects.create(name=name, label=f"Acme {HOSTILE}")
+    version = ExternalServiceVersion.objects.create(
+        service=service,
+        number=1,
+        document="{}",
+        document_format="json",
+        openapi_version="3.1.0",
+        digest="ab" * 32,
+        problems=[{"operation": "uploadScan", "pointer": "/paths", "reason": HOSTILE}],
+    )
+    service.active_version = version
+    service.save()
+    Operation.objects.create(
+        version=version,
+        operation_id="submitApplication",
+        name="submit_application",
+        method="post",
+        path="/applications",
+        definition={},
+        is_asynchronous=True,
+    )
+    return service
+
+
+def make_invocation(service: ExternalService, **values) -> Invocation:
+    """Make an invocation that waits for its callback."""
+    now = clock.now()
+    given = {
+        "service": service,
+        "version": service.active_version,
+        "operation": service.active_version.operations.get(),
+        "reference": f"Lead-1 {HOSTILE}",
+        "idempotency_key": ids.new_token(24),
+        "callback_token": "the-callback-token",
+        "callback_token_digest": ids.new_token(24),
+        "handler": "mortgages.callbacks.Handler",
+        "state": "Waiting",
+        "request": {"note": HOSTILE},
+        "request_digest": "0" * 64,
+        "record_id": "00Q000000000001AAA",
+        "response_status": 202,
+        "response_body": {"note": HOSTILE},
+        "submitted_at": now,
+        "expires_at": now + timedelta(hours=24),
+        "correlation_id": "correlation-1",
+    }
+    return Invocation.objects.create(**{**given, **values})
+
+
+def make_receipt(invocation: Invocation | None, **values) -> CallbackReceipt:
+    """Make a callback that was processed."""
+    given = {
+        "invocation": invocation,
+        "callback_name": "decision",
+        "method": "POST",
+        "headers": {"content-type": "application/json"},
+        "body": f'{{"note": "{HOSTILE}"}}',
+        "body_digest": "cd" * 32,
+        "state": "processed",
+        "reason": HOSTILE,
+        "correlation_id": "correlation-1",
+    }
+    return CallbackReceipt.objects.create(**{**given, **values})
+
+
+def make_topic(name: str = "/event/Sample__e", kind: str = "event") -> Topic:
+    """Return the topic, made when it is missing."""
+    return Topic.objects.get_or_create(name=name, defaults={"kind": kind})[0]
+
+
+def make_schema() -> EventSchema:
+    """Return a schema, made when it is missing."""
+    return EventSchema.objects.get_or_create(
+        schema_id="sample", defaults={"record_name": "Sample__e", "document": '{"type": "record", "name": "Sample__e"}'}
+    )[0]
+
+
+def make_event(replay_id: int, topic: Topic | None = None, **values) -> EventLogEntry:
+    """Make a published event."""
+    now = clock.now()
+    given = {
+        "replay_id": replay_id,
+        "topic": topic or make_topic(),
+        "event_uuid": ids.new_uuid(),
+        "schema": make_schema(),
+        "payload": {"Note__c": HOSTILE},
+        "created_at": now,
+        "published_at": now,
+        "correlation_id": "correlation-1",
+        "transaction_key": ids.new_uuid(),
+        "sequence_number": 1,
+    }
+    return EventLogEntry.objects.create(**{**given, **values})
+
+
+def make_subscription(**values) -> Subscription:
+    """Make a subscription that retries."""
+    given = {
+        "name": f"sample.subscribers.read{HOSTILE}",
+        "topic": make_topic(),
+        "cursor": 0,
+        "state": "retrying",
+        "last_error": HOSTILE,
+        "failures": 2,
+    }
+    return Subscription.objects.create(**{**given, **values})
+
+
+def make_everything() -> dict[str, object]:
+    """Make one of each, and return what has a page of its own."""
+    job = make_job()
+    JobLogLine.objects.create(job=job, attempt=1, message=HOSTILE, fields={"note": HOSTILE})
+    make_job(function=f"later{HOSTILE}", state="Holding", after=job)
+    Schedule.objects.create(name=f"Nightly {HOSTILE}", function="sample.jobs.sweep", cron="17 3 * * *")
+    ProcessHeartbeat.objects.create(kind="worker", name=HOSTILE, pid=7, beat_at=clock.now())
+    service = make_service()
+    invocation = make_invocation(service)
+    receipt = make_receipt(invocation)
+    entry = make_log_entry(job_id=job.pk, invocation_id=invocation.pk)
+    event = make_event(1)
+    subscription = make_subscription()
+    EventDefinition.objects.create(
+        api_name="Sample__e", label=HOSTILE, topic=make_topic(), schema=make_schema(), declared_in="sample"
+    )
+    OutboxEvent.objects.create(
+        topic="/event/Sample__e",
+        payload={},
+        schema=make_schema(),
+        transaction_key=ids.new_uuid(),
+        ordinal=1,
+        correlation_id="correlation-1",
+    )
+    return {
+        "job": job,
+        "entry": entry,
+        "service": service,
+        "invocation": invocation,
+        "receipt": receipt,
+        "event": event,
+        "subscription": subscription,
+    }
+
+
+def page_addresses(made: dict[str, object]) -> dict[str, str]:
+    """Return the address of every page, by a short name."""
+    return {
+        "home": "/",
+        "search": "/search/?q=a+b",
+        "time-line": "/timeline/correlation-1",
+        "jobs": "/operations/",
+        "job": f"/operations/{made['job'].pk}/",
+        "schedules": "/operations/schedules/",
+        "log": "/integration-log/",
+        "entry": f"/integration-log/{made['entry'].pk}/",
+        "services": "/external-services/",
+        "service": f"/external-services/services/{made['service'].name}/",
+        "invocations": "/external-services/invocations/",
+        "invocation": f"/external-services/invocations/{made['invocation'].pk}/",
+        "callbacks": "/external-services/callbacks/",
+        "callback": f"/external-services/callbacks/{made['receipt'].pk}/",
+        "events": "/events/",
+        "event-log": "/events/log/",
+        "event": "/events/log/1/",
+    }

@@ -1,0 +1,121 @@
+"""Every page: who sees it, that it escapes what others wrote, and what it costs."""
+
+import re
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from tests import console_samples as samples
+
+PAGES = sorted(
+    (
+        "home", "search", "time-line", "jobs", "job", "schedules", "log", "entry", "services", "service", "invocations",
+        "invocation", "callbacks", "callback", "events", "event-log", "event",
+    )
+)  # fmt: skip
+
+
+@pytest.fixture
+def addresses(db):
+    return samples.page_addresses(samples.make_everything())
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_whoever_may_look_sees_the_page_and_nothing_on_it_is_markup_of_others(name, addresses, watcher):
+    answer = watcher.get(addresses[name])
+    text = answer.content.decode()
+    assert answer.status_code == 200
+    assert samples.HOSTILE not in text
+    assert "alert('x')" not in text
+    assert "the-callback-token" not in text
+    assert text.count("<h1") == 1
+    assert '<main id="content"' in text
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_page_has_scripts_styles_or_handlers_of_its_own(name, addresses, watcher):
+    text = watcher.get(addresses[name]).content.decode()
+    assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:", text)
+    assert all("src=" in script for script in re.findall(r"<script[^>]*>", text))
+    assert not re.findall(r'(?:src|href)="(?:https?:)?//', text)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_whoever_is_not_signed_in_is_sent_to_the_sign_in(name, addresses, client):
+    answer = client.get(addresses[name])
+    assert answer.status_code == 302
+    assert answer.headers["Location"].startswith("/sign-in/?next=/")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_whoever_has_no_grant_is_refused_and_told_what_is_missing(name, addresses, client):
+    client.force_login(samples.user_with())
+    answer = client.get(addresses[name])
+    assert answer.status_code == 403
+    assert "console.view" in answer.content.decode()
+    assert "correlation-1" not in answer.content.decode()
+
+
+def test_empty_pages_say_what_they_will_show(watcher):
+    for address in (
+        "/", "/search/", "/timeline/nothing", "/operations/", "/operations/schedules/", "/integration-log/",
+        "/external-services/", "/external-services/invocations/", "/external-services/callbacks/", "/events/log/",
+    ):  # fmt: skip
+        answer = watcher.get(address)
+        assert answer.status_code == 200, address
+        assert re.search(r'class="(card empty|card pad muted)"', answer.content.decode()), address
+
+
+def _query_count(client, address, django_assert_max_num_queries):
+    with django_assert_max_num_queries(40) as captured:
+        assert client.get(address).status_code == 200
+    return len(captured)
+
+
+def test_ten_times_the_rows_cost_not_one_query_more(watcher, django_assert_max_num_queries):
+    """No page asks once for each of its rows."""
+    made = samples.make_everything()
+    addresses = samples.page_addresses(made)
+    before = {
+        page: _query_count(watcher, address, django_assert_max_num_queries) for page, address in addresses.items()
+    }
+    for number in range(2, 12):
+        user = User.objects.create_user(f"somebody-{number}")
+        samples.make_job(user=user, after=made["job"])
+        samples.make_log_entry(user=user)
+        service = samples.make_service(f"Service{number}")
+        samples.make_receipt(samples.make_invocation(service, user=user))
+        samples.make_receipt(samples.make_invocation(made["service"], user=user))
+        samples.make_receipt(made["invocation"])
+        topic = samples.make_topic(f"/event/Sample{number}__e")
+        samples.make_event(number, topic)
+        samples.make_subscription(name=f"reader-{number}", topic=topic)
+    after = {page: _query_count(watcher, address, django_assert_max_num_queries) for page, address in addresses.items()}
+    assert after == before
+
+
+def test_the_navigation_marks_where_we_are(watcher):
+    text = watcher.get("/operations/schedules/").content.decode()
+    current = re.findall(r'<a href="([^"]+)" aria-current="page"><svg', text)
+    assert current == ["/operations/"]
+    assert reverse("admin:index") not in text
+
+
+def test_staff_find_the_way_to_the_set_up(client, admin_user):
+    client.force_login(admin_user)
+    assert 'href="/admin/"' in client.get("/").content.decode()
+
+
+def test_a_part_that_refreshes_itself_takes_the_whole_page_to_the_sign_in_when_the_session_ended(db):
+    answer = Client().get("/operations/", headers={"HX-Request": "true"})
+    assert answer.status_code == 200
+    assert answer.headers["HX-Refresh"] == "true"
+    assert answer.content == b""
+
+
+def test_errors_have_a_page_with_the_correlation_id(client):
+    answer = client.get("/no-such-page", headers={"X-Request-Id": "find-me-17"})
+    assert answer.status_code == 404
+    assert "find-me-17" in answer.content.decode()
