@@ -26,7 +26,7 @@ def probe(name, ok, *, required=True, age=None):
     return Probe(name=name, label=name.title(), ask=lambda: answer, required=required)
 
 
-def test_healthz_says_that_the_process_is_alive_and_asks_nobody(client, django_assert_num_queries):
+def test_healthz_says_that_the_process_is_alive_and_asks_nobody(client, db, django_assert_num_queries):
     with django_assert_num_queries(0):
         answer = client.get("/healthz")
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})

@@ -7,6 +7,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
+from isthmus.console import timeline
 from tests import console_samples as samples
 
 PAGES = sorted(
@@ -117,5 +118,23 @@ def test_a_part_that_refreshes_itself_takes_the_whole_page_to_the_sign_in_when_t
 
 def test_errors_have_a_page_with_the_correlation_id(client):
     answer = client.get("/no-such-page", headers={"X-Request-Id": "find-me-17"})
+    text = answer.content.decode()
     assert answer.status_code == 404
-    assert "find-me-17" in answer.content.decode()
+    assert "The address may be mistyped" in text
+    assert "find-me-17" in text
+
+
+def test_an_error_of_ours_tells_nothing_but_the_correlation_id(admin_user):
+    client = Client(raise_request_exception=False)
+    client.force_login(admin_user)
+
+    def broken(_limit):
+        raise RuntimeError("inner detail")
+
+    with timeline.register_source_temporarily(lambda _asked, _limit: [], recent=broken):
+        answer = client.get("/", headers={"X-Request-Id": "find-me-18"})
+    text = answer.content.decode()
+    assert answer.status_code == 500
+    assert "It has been logged" in text
+    assert "find-me-18" in text
+    assert "inner detail" not in text
