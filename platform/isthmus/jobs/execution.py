@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from types import FrameType
 from typing import TypeVar
 from uuid import UUID
@@ -13,6 +14,7 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from isthmus import clock, correlation
+from isthmus.access.policy import AnyUser, system_user
 from isthmus.errors import IsthmusError
 from isthmus.jobs import handle as handles
 from isthmus.jobs import process_locks, registry, transitions
@@ -25,6 +27,7 @@ from isthmus.jobs.models import Job
 from isthmus.jobs.reporting import Reporter
 from isthmus.jobs.states import JobState
 from isthmus.logs import get_logger
+from isthmus.objects.capture import acting_as
 
 __all__ = ["run"]
 
@@ -78,13 +81,17 @@ def _attempt(job: Job, declaration: registry.Declaration, handle: JobHandle) -> 
     log.info("job.started", job_id=str(job.pk), function=job.function, attempt=job.attempts)
     began = clock.monotonic_seconds()
     try:
-        with handles.bind(handle), around_job(job):
+        with handles.bind(handle), acting_as(partial(_user_of, job)), around_job(job):
             _call(job, declaration, handle)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the edge of the platform: any error ends the attempt only
         _fail(job, declaration, handle, error)
     else:
         milliseconds = round((clock.monotonic_seconds() - began) * 1_000)
         log.info("job.completed", job_id=str(job.pk), function=job.function, duration_ms=milliseconds)
+
+
+def _user_of(job: Job) -> AnyUser:
+    return job.user or system_user()
 
 
 def _call(job: Job, declaration: registry.Declaration, handle: JobHandle) -> None:

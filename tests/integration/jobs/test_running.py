@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, User
 
 from isthmus import correlation
 from isthmus.errors import IsthmusError
@@ -14,6 +14,7 @@ from isthmus.jobs.actions import abort
 from isthmus.jobs.errors import NoCurrentJob
 from isthmus.jobs.hooks import register_job_context, register_job_context_temporarily
 from isthmus.jobs.models import Job
+from isthmus.objects.capture import acting_user
 
 
 class Wrong(IsthmusError):
@@ -68,6 +69,11 @@ def tell_about_itself() -> dict:
         "idempotency_key": job.idempotency_key,
         "correlation_id": correlation.current(),
     }
+
+
+@queueable()
+def tell_who_acts() -> str:
+    return acting_user().get_username()
 
 
 @queueable(atomic=True)
@@ -198,6 +204,12 @@ def test_the_correlation_of_the_enqueuer_is_bound_while_the_job_runs(jobs, corre
         "idempotency_key": f"job-{job.pk}",
         "correlation_id": correlation_id,
     }
+
+
+def test_a_job_acts_for_its_user_else_for_the_platform(jobs):
+    tell_who_acts.enqueue(user=User.objects.create_user("ada"))
+    tell_who_acts.enqueue()
+    assert [ended.result for ended in jobs.run_all()] == ["ada", "automated-process"]
 
 
 def test_outside_a_job_there_is_no_current_job():
