@@ -14,6 +14,7 @@ import os
 import re
 import socket
 import tempfile
+import threading
 from pathlib import Path
 
 from django.db import connection
@@ -25,6 +26,7 @@ __all__ = ["forget_dead", "holder_name", "is_dead", "name_holders_after", "new_f
 _family = ""
 _names: dict[int, str] = {}
 _held: dict[tuple[int, str], int] = {}
+_naming = threading.Lock()
 
 
 def waits_for_writers() -> bool:
@@ -41,12 +43,13 @@ def name_holders_after(family: str) -> None:
 def holder_name() -> str:
     """Return this process's name as a holder of leases; on SQLite, hold the lock that proves it alive."""
     pid = os.getpid()
-    if pid not in _names:
-        _names.clear()
-        _names[pid] = f"{_family or new_family()}.{pid}"
-    if waits_for_writers():
-        _hold_lock(_names[pid])
-    return _names[pid]
+    with _naming:
+        if pid not in _names:
+            _names.clear()
+            _names[pid] = f"{_family or new_family()}.{pid}"
+        if waits_for_writers():
+            _hold_lock(_names[pid])
+        return _names[pid]
 
 
 def new_family() -> str:

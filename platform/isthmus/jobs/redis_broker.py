@@ -3,8 +3,11 @@
 import threading
 from typing import Any
 
+from django.conf import settings
 from django_q.brokers import redis_broker
-from redis import RedisError
+from redis import RedisError, from_url
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from isthmus.logs import get_logger
 
@@ -13,6 +16,8 @@ __all__ = ["SteadyRedis"]
 log = get_logger(__name__)
 
 _PAUSE_SECONDS = 0.5
+_CONNECT_SECONDS = 1
+_ANSWER_SECONDS = 5
 
 
 _Redis: Any = redis_broker.Redis  # type: ignore[attr-defined]  # redis has a class of the same name
@@ -20,6 +25,16 @@ _Redis: Any = redis_broker.Redis  # type: ignore[attr-defined]  # redis has a cl
 
 class SteadyRedis(_Redis):  # type: ignore[misc]  # django-q2 has no types
     """Wake-ups as a list in Redis; what is popped and lost, the sweeper repeats."""
+
+    @staticmethod
+    def get_connection(list_key: str | None = None) -> Any:
+        # One try: the sweeper is the retry, and who enqueues must not wait for a bell that is away.
+        return from_url(
+            settings.Q_CLUSTER["redis"],
+            retry=Retry(NoBackoff(), 0),
+            socket_connect_timeout=_CONNECT_SECONDS,
+            socket_timeout=_ANSWER_SECONDS,
+        )
 
     def ping(self) -> bool:
         try:
