@@ -41,7 +41,7 @@ class SupportResponse:
     message: str
 
 
-@rest_resource("/v1/support-requests/*")
+@rest_resource("/t/support-requests/*")
 class SupportRequests:
     @http_post
     def create(self, requestBody: SupportRequest) -> SupportResponse:  # noqa: N803 - the name of the wire
@@ -59,7 +59,7 @@ class SupportRequests:
             )
         )
         context.response.status = 201 if saved.created else 200
-        context.response.headers["Location"] = f"/services/apexrest/v1/support-requests/{saved.id}"
+        context.response.headers["Location"] = f"/services/apexrest/t/support-requests/{saved.id}"
         done = "created" if saved.created else "updated"
         return SupportResponse(caseId=saved.id, status="New", message=f"Case {done}.")
 

@@ -50,12 +50,12 @@ def send(token, path, *chunks):
 
 def test_a_chunked_body_is_read_to_its_end(api):
     text = json.dumps(REQUEST).encode()
-    status, answer = send(api.token, "//services//apexrest/v1/support-requests", text[:10], text[10:])
+    status, answer = send(api.token, "//services//apexrest/t/support-requests", text[:10], text[10:])
     assert (status, answer["caseId"]) == (201, Case.objects.get().record_id)
 
 
 def test_a_chunked_body_has_a_limit_too(api, settings):
     settings.ISTHMUS_APEXREST_MAX_BODY_BYTES = 1000
-    status, answer = send(api.token, "/services/apexrest/v1/support-requests", *[b" " * 100] * 11)
+    status, answer = send(api.token, "/services/apexrest/t/support-requests", *[b" " * 100] * 11)
     assert (status, answer[0]["errorCode"]) == (413, "EXCEEDED_MAX_SIZE_REQUEST")
     assert not Case.objects.exists()

@@ -10,7 +10,7 @@ from isthmus.objects.capture import register_sink_temporarily
 
 pytestmark = pytest.mark.django_db
 
-CREATE = "/v1/support-requests/"
+CREATE = "/t/support-requests/"
 REQUEST = {
     "externalReference": "WEB-1",
     "customerEmail": "ann@example.org",
@@ -27,14 +27,14 @@ def error(answer):
 # --- the work -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", [CREATE, "/v1/support-requests"])
+@pytest.mark.parametrize("path", [CREATE, "/t/support-requests"])
 @pytest.mark.parametrize("body", [REQUEST, {"requestBody": REQUEST}])
 def test_the_first_time_creates_and_the_second_updates(api, caller, path, body):
     first = api.post(path, body)
     case = Case.objects.get()
     assert first.status_code == 201
     assert first["Content-Type"] == "application/json;charset=UTF-8"
-    assert first["Location"] == f"/services/apexrest/v1/support-requests/{case.record_id}"
+    assert first["Location"] == f"/services/apexrest/t/support-requests/{case.record_id}"
     assert first.json() == {"caseId": case.record_id, "status": "New", "message": "Case created."}
     assert (case.subject, case.supplied_email, case.external_reference) == ("No power", "ann@example.org", "WEB-1")
     assert case.created_by == caller
@@ -57,8 +57,8 @@ def test_the_change_says_who_and_through_which_door(api, caller):
 
 def test_the_wildcard_names_what_is_meant(api):
     case_id = api.post(CREATE, REQUEST).json()["caseId"]
-    assert api.get(f"/v1/support-requests/{case_id}").json()["message"] == "No power"
-    assert error(api.get("/v1/support-requests/500000000000000AAA"))[:2] == (404, "NOT_FOUND")
+    assert api.get(f"/t/support-requests/{case_id}").json()["message"] == "No power"
+    assert error(api.get("/t/support-requests/500000000000000AAA"))[:2] == (404, "NOT_FOUND")
 
 
 def test_the_context_holds_the_rest_of_the_request(api):
@@ -178,7 +178,7 @@ def test_a_depth_limit_can_be_chosen(api, settings):
     assert api.post(CREATE, REQUEST).status_code == 201
 
 
-@pytest.mark.parametrize("path", ["/v1/nothing", "/", "", "/v1%0Asupport-requests"])
+@pytest.mark.parametrize("path", ["/v1/nothing", "/", "", "/t%0Asupport-requests"])
 def test_an_address_that_nobody_has_is_404(api, path):
     answer = api.get(path or "/")
     assert error(answer) == (404, "NOT_FOUND", "Could not find a match for URL", None)
@@ -207,7 +207,7 @@ def test_the_refusal_names_the_grant_that_is_missing(stranger):
         403,
         "INSUFFICIENT_ACCESS",
         (
-            "stranger lacks the grant endpoint.post on /v1/support-requests/*. "
+            "stranger lacks the grant endpoint.post on /t/support-requests/*. "
             "An administrator can give it in Set-up, Permission sets."
         ),
         None,
@@ -217,7 +217,7 @@ def test_the_refusal_names_the_grant_that_is_missing(stranger):
 
 def test_the_endpoints_grant_does_not_replace_the_objects(stranger, django_user_model):
     user = django_user_model.objects.get(username="stranger")
-    grants = [("endpoint", "post", "/v1/support-requests/*")]
+    grants = [("endpoint", "post", "/t/support-requests/*")]
     assign(ensure_permission_set("Only_The_Door", "Only the door", grants), user)
     status, code, message, _ = error(stranger.post(CREATE, REQUEST))
     assert (status, code) == (403, "INSUFFICIENT_ACCESS")
