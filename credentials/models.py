@@ -193,6 +193,9 @@ class StoredToken(models.Model):
     generation = models.PositiveBigIntegerField(
         default=0, help_text="Grows by one whenever a token request ends, well or badly."
     )
+    token_generation = models.PositiveBigIntegerField(
+        default=0, help_text="The generation that brought the kept token."
+    )
     refresh_holder = models.UUIDField(null=True, blank=True, help_text="Who is fetching a token now.")
     refresh_lease_expires_at = models.DateTimeField(null=True, blank=True)
     failure_code = models.CharField(max_length=60, blank=True)

@@ -122,6 +122,7 @@ class DatabaseTokenStore:
             obtained_at=token.obtained_at,
             expires_at=token.expires_at,
             generation=token.generation,
+            token_generation=token.generation,
             refresh_holder=None,
             refresh_lease_expires_at=None,
             failure_code="",
@@ -156,4 +157,6 @@ def _as_token(row: StoredToken) -> AccessToken | None:
     text: Secret | None = row.access_token
     if text is None or row.obtained_at is None or row.expires_at is None:
         return None
-    return AccessToken(text=text, obtained_at=row.obtained_at, expires_at=row.expires_at, generation=row.generation)
+    return AccessToken(
+        text=text, obtained_at=row.obtained_at, expires_at=row.expires_at, generation=row.token_generation
+    )

@@ -141,6 +141,21 @@ def test_a_token_is_replaced_ahead_of_its_end(acme, token_server, session, movin
     assert token_server.calls == ["t1", "t2"]
 
 
+def test_a_rejected_token_is_replaced_even_after_an_earlier_failure(acme, token_server, session, moving_clock):
+    """A token request that failed leaves the old token in place; it stays the same old token."""
+    user = system_user()
+    call(resolve("Acme", user), session)
+    waiting, signed = started(user, acme.url)
+    moving_clock.move(timedelta(seconds=3550))
+    token_server.planned_answers = [(500, "text/plain", b"")]
+    call(resolve("Acme", user), session)
+    rejected = requests.Response()
+    rejected.status_code = 401
+    assert isinstance(waiting.send(rejected), TokenRequest)
+    assert signed.headers["Authorization"] == "Bearer t1"
+    waiting.close()
+
+
 def test_new_secrets_fetch_a_new_token(acme, token_server, session):
     call(resolve("Acme", system_user()), session)
     actions.replace_secret(acme.principal, "client_secret", "another")
