@@ -15,6 +15,7 @@ from oauth2_provider.models import AccessToken, Grant, IDToken, RefreshToken
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 
+import isthmus.access.permission_set_admin  # noqa: F401 - registers its screens
 from isthmus.access.actions import (
     change_run_as_user,
     check_run_as_user,

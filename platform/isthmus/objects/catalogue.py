@@ -16,6 +16,7 @@ __all__ = [
     "object_of_prefix",
     "register",
     "register_temporarily",
+    "unregister",
 ]
 
 _by_name: dict[str, ObjectType] = {}
@@ -49,10 +50,15 @@ def register_temporarily(object_type: ObjectType) -> Iterator[ObjectType]:
     try:
         yield object_type
     finally:
-        del _by_name[object_type.api_name.lower()], _by_prefix[object_type.key_prefix]
-        if object_type.model is not None:
-            del _by_model[object_type.model]
-        _advance()
+        unregister(object_type)
+
+
+def unregister(object_type: ObjectType) -> None:
+    """Take an sObject away again (for tests)."""
+    del _by_name[object_type.api_name.lower()], _by_prefix[object_type.key_prefix]
+    if object_type.model is not None:
+        del _by_model[object_type.model]
+    _advance()
 
 
 def get_object(api_name_or_model: str | type[models.Model]) -> ObjectType:

@@ -29,7 +29,8 @@ def delete(model: Model, queryset: models.QuerySet[Any], using: str) -> tuple[in
 
     Raises `ProtectedError` or `RestrictedError`, and deletes nothing, when a live record keeps one from going.
     """
-    with transaction.atomic(using=using, savepoint=False):
+    # A savepoint: a refusal leaves the caller's transaction as it was.
+    with transaction.atomic(using=using):
         collected = _Collected(using)
         collected.collect(_held(queryset, using))
         collected.raise_if_restricted()
@@ -46,7 +47,7 @@ def undelete(model: Model, queryset: models.QuerySet[Any], using: str) -> int:
 
     Raises `UndeleteRefused`, and restores nothing, when one depends on a record that stays deleted.
     """
-    with transaction.atomic(using=using, savepoint=False):
+    with transaction.atomic(using=using):
         found: Found = {}
         _collect_deleted(_held(queryset, using), found, using)
         for found_model, instances in found.items():

@@ -19,15 +19,16 @@ from django.db import models
 from isthmus.objects import catalogue
 from isthmus.objects.errors import MalformedId, NoRecordId
 
-__all__ = ["MAX_NUMBER", "decode", "encode", "is_key_prefix", "record_id_of", "to_18"]
+__all__ = ["MAX_PRIMARY_KEY", "decode", "encode", "is_key_prefix", "record_id_of", "to_18"]
 
-MAX_NUMBER = 2**63 - 1
-"""The largest primary key that both databases hold."""
+MAX_PRIMARY_KEY = 2**63 - 1
+"""The largest primary key that both databases hold. Ids can name greater numbers; no record has those."""
 
 _DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _VALUES = {digit: value for value, digit in enumerate(_DIGITS)}
 _CHECKSUM_DIGITS = string.ascii_uppercase + string.digits[:6]
 _PREFIX_LENGTH, _NUMBER_LENGTH, _SHORT, _LONG = 3, 12, 15, 18
+_NUMBERS = len(_DIGITS) ** _NUMBER_LENGTH
 
 
 def encode(prefix: str, number: int) -> str:
@@ -37,8 +38,8 @@ def encode(prefix: str, number: int) -> str:
     """
     if not is_key_prefix(prefix):
         raise ValueError(f"{prefix!r} is not a key prefix: three letters or digits.")
-    if not 0 <= number <= MAX_NUMBER:
-        raise ValueError(f"{number} is not a record's number: 0 to {MAX_NUMBER}.")
+    if not 0 <= number < _NUMBERS:
+        raise ValueError(f"{number} is not a record's number: 0 to {_NUMBERS - 1}.")
     digits = []
     while number:
         number, value = divmod(number, len(_DIGITS))
@@ -48,7 +49,10 @@ def encode(prefix: str, number: int) -> str:
 
 
 def decode(text: str) -> tuple[str, int]:
-    """Return key prefix and number of a 15- or 18-character id. Raises `MalformedId`."""
+    """Return key prefix and number of a 15- or 18-character id. Raises `MalformedId`.
+
+    Ids that Salesforce itself gave are well formed, but their numbers can exceed `MAX_PRIMARY_KEY`.
+    """
     short = text[:_SHORT]
     if len(text) not in (_SHORT, _LONG) or not all(letter in _VALUES for letter in short):
         raise _malformed(text)
@@ -57,8 +61,6 @@ def decode(text: str) -> tuple[str, int]:
     number = 0
     for letter in short[_PREFIX_LENGTH:]:
         number = number * len(_DIGITS) + _VALUES[letter]
-    if number > MAX_NUMBER:
-        raise _malformed(text)
     return short[:_PREFIX_LENGTH], number
 
 
@@ -74,7 +76,8 @@ def is_key_prefix(prefix: str) -> bool:
 
 def record_id_of(instance: models.Model) -> str:
     """Return the record id of a saved instance of an exposed model. Raises `NoRecordId`."""
-    object_type = catalogue.object_of_model(type(instance))
+    # Not `type(instance)`: a request's user is a lazy stand-in.
+    object_type = catalogue.object_of_model(instance._meta.model)
     if object_type is None or instance.pk is None:
         raise NoRecordId
     return encode(object_type.key_prefix, instance.pk)

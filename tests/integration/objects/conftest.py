@@ -9,43 +9,13 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from isthmus.access.actions import assign, ensure_permission_set
-from isthmus.objects.capture import Change, register_sink_temporarily
-
-
-class Recorder:
-    """A sink that remembers, and how often it was called."""
-
-    def __init__(self) -> None:
-        self.changes: list[Change] = []
-        self.calls = 0
-
-    def __call__(self, changes) -> None:
-        self.calls += 1
-        self.changes.extend(changes)
-
-    def clear(self) -> None:
-        self.changes.clear()
-        self.calls = 0
-
-    @property
-    def told(self) -> list[tuple[str, str, dict]]:
-        """Object, type and fields of each change, without the stamps."""
-        stamps = {"LastModifiedDate", "LastModifiedById", "CreatedDate", "CreatedById", "OwnerId"}
-        return [
-            (
-                change.object_name,
-                change.change_type.value,
-                {name: value for name, value in change.changed_fields.items() if name not in stamps},
-            )
-            for change in self.changes
-        ]
+from isthmus.objects.testing import ChangeRecorder, recorded_changes
 
 
 @pytest.fixture
-def recorder() -> Iterator[Recorder]:
-    sink = Recorder()
-    with register_sink_temporarily(sink):
-        yield sink
+def recorder() -> Iterator[ChangeRecorder]:
+    with recorded_changes() as found:
+        yield found
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from isthmus.access.policy import AnyUser
 from isthmus.objects import catalogue
 from isthmus.objects.actions.drafts import Draft, Lookup
 from isthmus.objects.object_types import FieldType, ObjectType
-from isthmus.objects.record_ids import encode
+from isthmus.objects.record_ids import MAX_PRIMARY_KEY, encode
 
 __all__ = ["check_references", "check_unique", "fold", "hold_values", "matching", "resolve_lookups"]
 
@@ -124,7 +124,7 @@ def _refuse_reference(draft: Draft, field: FieldType) -> None:
 
 def _whether_deleted(model: type[models.Model], pks: Iterable[int], using: str) -> dict[int, bool]:
     """Return, for those that exist, whether they are in the recycle bin."""
-    rows = model._base_manager.using(using).filter(pk__in=pks)
+    rows = model._base_manager.using(using).filter(pk__in=[pk for pk in pks if pk <= MAX_PRIMARY_KEY])
     if not getattr(model, "soft_deletes", False):
         return dict.fromkeys(rows.values_list("pk", flat=True), False)
     return dict(rows.values_list("pk", "is_deleted"))

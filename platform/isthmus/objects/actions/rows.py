@@ -16,7 +16,7 @@ from isthmus.objects.actions.row_reading import RowReader
 from isthmus.objects.capture import acting_user, orm
 from isthmus.objects.errors import MalformedId, NoExternalId, UndeleteRefused
 from isthmus.objects.object_types import FieldKind, FieldType, ObjectType
-from isthmus.objects.record_ids import decode, encode
+from isthmus.objects.record_ids import MAX_PRIMARY_KEY, decode, encode
 from isthmus.objects.results import Operation, SaveResult
 
 __all__ = ["ModelRowWriter"]
@@ -116,7 +116,8 @@ class _Work:
                 draft.fail("DUPLICATE_VALUE", f"duplicate id specified: {draft.record_id}", "Id")
             if draft.pk is not None:
                 seen.add(draft.pk)
-        rows = self._base().filter(pk__in=seen).order_by("pk").select_for_update()
+        possible = [pk for pk in seen if pk <= MAX_PRIMARY_KEY]
+        rows = self._base().filter(pk__in=possible).order_by("pk").select_for_update()
         found = {instance.pk: instance for instance in rows} if seen else {}
         for draft in _sound(drafts):
             draft.instance = found.get(draft.pk)
