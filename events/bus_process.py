@@ -70,7 +70,7 @@ class Bus:
         )
 
     def stop(self) -> None:
-        """Ask for the end; may be called from a signal handler, and more than once."""
+        """Ask for the end; may be called from any thread, and more than once."""
         self._stopping.set()
         for part in self._parts:
             part.wake.set()

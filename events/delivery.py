@@ -1,6 +1,7 @@
 """Hands events to subscribers: their effects in the database and their cursor commit together."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import groupby
 
@@ -33,16 +34,16 @@ def deliver_batch(event_log: EventLog, subscriber: Subscriber) -> int:
     The events of one correlation are handled in a call of their own. When a call fails, what the calls before it did
     is kept, the failure is recorded with it, and the next try starts with the events of the failed call.
     """
-    committed: list[bool] = []
+    attempt = Attempt()
     try:
         with transaction.atomic():
             # Runs before the hooks of handlers: tells whether an error came before or after the commit.
-            transaction.on_commit(lambda: committed.append(True))
-            return _handle_batch(event_log, subscriber)
+            transaction.on_commit(attempt.commit)
+            return _handle_batch(event_log, subscriber, attempt)
     except Exception as error:
-        # What no savepoint could contain: a lost connection, a refused commit. After the commit it was a hook that
-        # failed, and the events are handled.
-        if committed:
+        # What no savepoint could contain: a lost connection, a refused commit. Before the function was called it was
+        # not the function's failure; after the commit a hook failed, and the events are handled.
+        if not attempt.called or attempt.committed:
             raise
         connection.close_if_unusable_or_obsolete()
         with transaction.atomic():
@@ -53,7 +54,19 @@ def deliver_batch(event_log: EventLog, subscriber: Subscriber) -> int:
         return 0
 
 
-def _handle_batch(event_log: EventLog, subscriber: Subscriber) -> int:
+@dataclass
+class Attempt:
+    """How far one try has come."""
+
+    called: bool = False
+    committed: bool = False
+
+    def commit(self) -> None:
+        """Note that everything is stored."""
+        self.committed = True
+
+
+def _handle_batch(event_log: EventLog, subscriber: Subscriber, attempt: Attempt) -> int:
     subscription = _locked(subscriber)
     if subscription is None:
         return 0
@@ -65,6 +78,7 @@ def _handle_batch(event_log: EventLog, subscriber: Subscriber) -> int:
     handled = 0
     failure: Exception | None = None
     for correlation_id, some in _by_correlation(events):
+        attempt.called = True
         failure = _call(subscriber, some, correlation_id)
         if failure is not None:
             _record_failure(subscription, failure, some)

@@ -1,6 +1,7 @@
 """`manage.py bus`: relays published events and runs subscribers until SIGTERM or Ctrl-C."""
 
 import signal
+import threading
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -18,5 +19,6 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         bus = Bus(get_event_log(), name=processes.new_name())
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: bus.stop())
+            # In a thread: a handler runs in the middle of whatever the main thread does, taking a lock included.
+            signal.signal(number, lambda *_: threading.Thread(target=bus.stop).start())
         bus.run()
