@@ -5,6 +5,7 @@ the signs of life. What the database refuses (it restarts, say) ends no part: th
 moment and goes on.
 """
 
+import itertools
 import threading
 from collections.abc import Callable
 
@@ -184,6 +185,9 @@ class DeliveryPart(Part):
         self._stopping = stopping
         self._leases: dict[str, HeldLease] = {}
         self._threads: dict[str, threading.Thread] = {}
+        self._turns = itertools.count(1)
+        self._started: dict[str, int] = {}
+        """When each subscription was started last, in turns."""
 
     def prepare(self) -> None:
         synchronise(self._log)
@@ -207,8 +211,10 @@ class DeliveryPart(Part):
         due = list(
             Subscription.objects.due(clock.now())
             .filter(name__in=[name for name in subscribers if name not in self._threads])
-            .order_by("last_success_at", "name")
+            .order_by("name")
         )
+        # Whoever waited longest comes first: one that another process is busy with must not take every turn.
+        due.sort(key=lambda found: self._started.get(found.name, 0))
         latest = self._log.latest_of({subscribers[subscription.name].topic for subscription in due})
         return [found for found in due if found.cursor < latest.get(subscribers[found.name].topic, 0)]
 
@@ -221,6 +227,7 @@ class DeliveryPart(Part):
             target=self._run, args=[subscriber, lease], name=f"bus-{subscriber.name}", daemon=True
         )
         self._threads[subscriber.name] = thread
+        self._started[subscriber.name] = next(self._turns)
         thread.start()
 
     def _run(self, subscriber: Subscriber, lease: HeldLease) -> None:
