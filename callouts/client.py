@@ -21,7 +21,6 @@ from callouts.authentication import AuthenticationFlow
 from callouts.conf import options
 from callouts.errors import InvalidCallout, TooManyRedirects
 from callouts.integration_log import About, Exchanged
-from callouts.models import Direction, Outcome
 from callouts.records import record_id_of
 from callouts.requesting import Data, Params
 from credentials.resolver import resolve
@@ -190,11 +189,9 @@ def _refusals_logged(callout: Callout) -> Iterator[None]:
         yield
     except IsthmusError as error:
         name = callout.url.removeprefix("callout:").split("/", 1)[0].split("?", 1)[0]
-        integration_log.record(
+        integration_log.record_refusal(
             Exchanged(method=callout.method, url=callout.url),
             _about(callout, named_credential=name, user=callout.user),
-            direction=Direction.OUTBOUND,
-            outcome=Outcome.REFUSED,
             error=error,
         )
         raise

@@ -25,7 +25,7 @@ from isthmus import clock, correlation
 from isthmus.errors import IsthmusError
 from isthmus.logs import get_logger
 
-__all__ = ["About", "Exchanged", "begin", "complete", "outcome_of", "record"]
+__all__ = ["About", "Exchanged", "begin", "complete", "outcome_of", "record", "record_refusal"]
 
 log = get_logger(__name__)
 
@@ -127,6 +127,17 @@ def record(
         entry.save(force_insert=True)
     _tell(entry)
     return entry
+
+
+def record_refusal(exchanged: Exchanged, about: About, *, error: IsthmusError) -> None:
+    """Write that a callout was refused before it left.
+
+    In a transaction that is broken already nothing can be written; the refusal itself is what the caller must see.
+    """
+    try:
+        record(exchanged, about, direction=Direction.OUTBOUND, outcome=Outcome.REFUSED, error=error)
+    except DatabaseError:
+        log.exception("callout.refusal_not_logged", error_code=error.code)
 
 
 def outcome_of(status_code: int | None, error: BaseException | None) -> Outcome:

@@ -41,13 +41,14 @@ def send_staged(
     earlier = _entry_of_attempt_before()
     if earlier is not None and earlier.status_code is not None:
         # The worker died between the answer and the end of the job.
-        return _result(earlier, is_repeatable=is_repeatable)
+        _refuse_error_status(earlier.status_code, is_repeatable=is_repeatable)
+        return {"status_code": earlier.status_code, "log_entry_id": str(earlier.id)}
     if earlier is not None and earlier.outcome == Outcome.IN_DOUBT and not is_repeatable:
         raise CalloutInDoubt(
             "An earlier attempt was cut off while it was sending. Ask the other side whether it acted; retry if not."
         )
     with _repeatable(is_repeatable):
-        perform(
+        answer = perform(
             Callout(
                 method=method,
                 url=url,
@@ -63,9 +64,10 @@ def send_staged(
                 invocation_id=uuid.UUID(invocation_id) if invocation_id else None,
             )
         )
+    _refuse_error_status(answer.status_code, is_repeatable=is_repeatable)
     handle = current_job()
     sent = IntegrationLogEntry.objects.of_job(handle.id).filter(attempt=handle.attempt).latest("started_at")
-    return _result(sent, is_repeatable=is_repeatable)
+    return {"status_code": answer.status_code, "log_entry_id": str(sent.id)}
 
 
 def _entry_of_attempt_before() -> IntegrationLogEntry | None:
@@ -79,15 +81,13 @@ def _entry_of_attempt_before() -> IntegrationLogEntry | None:
     return before.exclude(status_code__in=_NOT_NOW).exclude(outcome=Outcome.REFUSED).order_by("-started_at").first()
 
 
-def _result(entry: IntegrationLogEntry, *, is_repeatable: bool) -> dict[str, Any]:
-    status = entry.status_code or 0
+def _refuse_error_status(status: int, *, is_repeatable: bool) -> None:
     if status in _NOT_NOW:
         raise TryLaterAnswered(f"The other side answered {status}: not now.")
     if status >= 500 and is_repeatable:
         raise TryLaterAnswered(f"The other side answered {status}; repeating is safe.")
     if status >= 400:
         raise ErrorAnswered(f"The other side answered {status}.")
-    return {"status_code": status, "log_entry_id": str(entry.id)}
 
 
 @contextmanager

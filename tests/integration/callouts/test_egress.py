@@ -1,6 +1,8 @@
 """The gate against a server that misbehaves: one named error for each fault, and never later than the deadline."""
 
+import os
 import socket
+import threading
 import time
 
 import pytest
@@ -218,3 +220,30 @@ def test_a_head_request_has_no_body(gate, server):
     answer = send(gate, server.url("/json"), method="HEAD")
     assert (answer.status_code, answer.content) == (200, b"")
     assert send(gate, server.url("/json")).json() == {"ok": True}
+
+
+def test_a_child_process_does_not_speak_on_its_parents_connections(gate, server):
+    send(gate, server.url("/json"))
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            status = 0 if send(gate, server.url("/json")).json() == {"ok": True} else 1
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
+    assert [one.connection for one in server.requests] == [1, 2]
+
+
+def test_threads_share_the_gate_and_get_their_own_answers(gate, server):
+    answers = {}
+
+    def ask(number):
+        answers[number] = send(gate, server.url("/echo"), method="POST", data=str(number), seconds=20).text
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == {number: str(number) for number in range(20)}

@@ -159,3 +159,13 @@ def test_what_signing_writes_on_the_way_is_no_uncommitted_work(oauth_bank):
     with transaction.atomic():
         assert http.get("callout:Oauth_Bank/json").status_code == 200
         assert http.get("callout:Oauth_Bank/json").status_code == 200
+
+
+@real
+def test_in_a_broken_transaction_the_refusal_is_what_the_caller_sees(bank, server):
+    with transaction.atomic():
+        Group.objects.create(name="one")
+        transaction.set_rollback(True)
+        with pytest.raises(errors.UncommittedWorkPending):
+            http.get("callout:Bank/json")
+    assert server.connections == 0
