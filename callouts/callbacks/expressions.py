@@ -212,4 +212,4 @@ def placement(template: Template) -> Placement:
     suffix = str(template.parts[1]) if len(template.parts) > 1 else ""
     if suffix and suffix[0] not in "/?#":
         raise NotPlaceable("the text after the expression would change the address")
-    return Placement(expression.place, expression.name, suffix)  # type: ignore[arg-type]  # narrowed above
+    return Placement(expression.place, expression.name, suffix)

@@ -30,7 +30,7 @@ def process(receipt_id: UUID) -> str:
     invocation = Invocation.objects.select_for_update().get(pk=invocation_id)
     receipt = CallbackReceipt.objects.select_for_update().get(pk=receipt_id)
     if receipt.state not in {ReceiptState.RECEIVED, ReceiptState.FAILED}:
-        return receipt.state
+        return str(receipt.state)
     if not transitions.finish(invocation.pk, InvocationState.COMPLETED, f"called back: {receipt.callback_name}"):
         return _settle(receipt, *_too_late(invocation, receipt))
     handler = load_handler(invocation.handler)()

@@ -33,6 +33,7 @@ _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _LONGEST_NAME = 255
 _TEMPLATE = re.compile(r"\{([^{}]+)\}")
 _IGNORED_HEADERS = frozenset({"accept", "authorization", "content-type"})
+_LOCATIONS: tuple[Location, ...] = get_args(Location)
 _STYLES: Mapping[Location, tuple[str, ...]] = {
     "path": ("simple", "label", "matrix"),
     "query": ("form", "spaceDelimited", "pipeDelimited", "deepObject"),
@@ -211,7 +212,7 @@ class _Analysis:
             is_deprecated=found.value.get("deprecated") is True,
         )
 
-    def _parameters(self, owner: dict[str, Any], at: str) -> dict[tuple[str, str], ParameterDefinition]:
+    def _parameters(self, owner: dict[str, Any], at: str) -> dict[tuple[str, Location], ParameterDefinition]:
         given = owner.get("parameters", [])
         at = pointers.join("parameters", base=at)
         if not isinstance(given, list):
@@ -226,8 +227,9 @@ class _Analysis:
 
     def _parameter(self, value: Any, at: str) -> ParameterDefinition:
         name = value.get("name") if isinstance(value, dict) else None
-        location = value.get("in") if isinstance(value, dict) else None
-        if not isinstance(name, str) or not name or location not in get_args(Location):
+        given = value.get("in") if isinstance(value, dict) else None
+        location = next((known for known in _LOCATIONS if known == given), None)
+        if not isinstance(name, str) or not name or location is None:
             raise _Unusable(at, "a parameter needs a name, and a place that is path, query, header or cookie")
         style = value.get("style") if value.get("style") in _STYLES[location] else _STYLES[location][0]
         content = value.get("content")

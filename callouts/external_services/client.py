@@ -98,7 +98,7 @@ class ExternalServiceClient:
         # The version is deferred in part: a document may have megabytes, and what it says is loaded once a process.
         active = Operation.objects.active().filter(version__service__name=self.name)
         related = active.select_related("version__service__named_credential").defer("version__document")
-        candidates = list(related.filter(Q(name=name) | Q(operation_id=name)))
+        candidates: list[Operation] = list(related.filter(Q(name=name) | Q(operation_id=name)))
         found = next((candidate for candidate in candidates if candidate.name == name), None)
         if found is None and not candidates:
             raise UnknownOperation(f"{self.name} has no operation {name!r}.")

@@ -5,12 +5,15 @@ An `Invocation` is one asynchronous use of an operation: its row is committed be
 callback that reaches us leaves a `CallbackReceipt`, whatever became of it.
 """
 
+import json
 from datetime import timedelta
 
 from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
 
+from callouts import redaction
+from callouts.conf import options as callout_options
 from callouts.external_services.fields import JsonTextField
 from callouts.external_services.querysets import InvocationQuerySet, OperationQuerySet, ReceiptQuerySet
 from isthmus import clock, ids
@@ -175,6 +178,11 @@ class Invocation(models.Model):
         return self.reference or str(self.id)
 
     @property
+    def shown_response(self) -> str:
+        """The body of the first answer as the integration log would show it: secrets masked, capped."""
+        return "" if self.response_body is None else _shown(json.dumps(self.response_body), "application/json")
+
+    @property
     def is_finished(self) -> bool:
         """Whether nothing will change the state any more."""
         return InvocationState(self.state).is_final
@@ -229,3 +237,12 @@ class CallbackReceipt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.callback_name or 'callback'} ({self.state})"
+
+    @property
+    def shown_body(self) -> str:
+        """The body as the integration log would show it: secrets masked, capped."""
+        return _shown(self.body, self.headers.get("Content-Type", ""))
+
+
+def _shown(body: str, content_type: str) -> str:
+    return redaction.body(body, content_type, at_most_bytes=callout_options.log_body_bytes)

@@ -298,7 +298,7 @@ def _body(definition: OperationDefinition, body: Any) -> tuple[bytes | None, str
 def _form(body: Any) -> str:
     if not isinstance(body, dict):
         return str(body)
-    pairs = []
+    pairs: list[tuple[str, str]] = []
     for name, value in body.items():
         items = value if isinstance(value, list) else [value]
         pairs.extend((name, item if isinstance(item, str) else json.dumps(item)) for item in items)

@@ -1,8 +1,16 @@
 """What is asked about operations, invocations and received callbacks."""
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from django.db import models
+
+if TYPE_CHECKING:
+    from callouts.external_services.models import (
+        CallbackReceipt,  # noqa: F401 - ruff does not see it in the base class's brackets
+        Invocation,  # noqa: F401 - ruff does not see it in the base class's brackets
+        Operation,  # noqa: F401 - ruff does not see it in the base class's brackets
+    )
 
 __all__ = ["InvocationQuerySet", "OperationQuerySet", "ReceiptQuerySet"]
 

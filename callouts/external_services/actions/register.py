@@ -129,7 +129,7 @@ def _locked_service(name: str, *, label: str | None, named_credential: NamedCred
 def _register_version(
     service: ExternalService, document: Document, analysis: Analysis, user: AbstractUser | None
 ) -> RegistrationReport:
-    active = ExternalServiceVersion.objects.filter(pk=service.active_version_id).defer("document").first()
+    active = service.versions.filter(pk=service.active_version_id or 0).defer("document").first()
     if active is not None and active.digest == document.digest:
         given = dict(active.operations.values_list("operation_id", "name"))
         return _report(service, active, analysis, given, is_changed=False)
@@ -143,7 +143,7 @@ def _register_version(
         title=document.title[:255],
         digest=document.digest,
         problems=_problems(analysis),
-        registered_by=user,
+        registered_by_id=user.pk if user else None,
     )
     given = _python_names(service, analysis.operations)
     Operation.objects.bulk_create(

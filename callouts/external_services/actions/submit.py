@@ -138,7 +138,7 @@ def _new_invocation(operation: Operation, arguments: Arguments, asked: Submissio
         submitted_at=now,
         expires_at=now + wait,
         correlation_id=correlation.current_or_new(),
-        user=asked.user,
+        user_id=asked.user.pk if asked.user else None,
         job_id=job.id if job else None,
     )
 
