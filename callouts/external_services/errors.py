@@ -18,6 +18,7 @@ ExternalServiceError
 └── OperationFailed             the service answered with an error status
     ├── RequestRefused              4xx: the same request will be refused again
     └── ServiceFailed               5xx, 408, 425, 429: trying again later may help
+        └── ServiceInDoubt              but it may have acted, and nothing makes the same call again safe
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,6 +44,7 @@ __all__ = [
     "RepeatableUnexpectedAnswer",
     "RequestRefused",
     "ServiceFailed",
+    "ServiceInDoubt",
     "UnexpectedAnswer",
     "UnknownExternalService",
     "UnknownOperation",
@@ -202,3 +204,12 @@ class ServiceFailed(OperationFailed):
     status = 503
     retryable = True
     response_kind = "which says that it cannot do this now"
+
+
+class ServiceInDoubt(ServiceFailed):
+    """The service failed and may have acted nevertheless; nothing makes the same call again safe."""
+
+    code = "OPERATION_IN_DOUBT"
+    status = 502
+    retryable = False
+    response_kind = "and may have acted nevertheless"

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from django.core.serializers.json import DjangoJSONEncoder
 
+from callouts.client import SAFE_METHODS
 from callouts.external_services import parameters as writing
 from callouts.external_services import pointers
 from callouts.external_services.definitions import (
@@ -61,6 +62,11 @@ class OutgoingRequest:
     headers: Mapping[str, str]
     data: bytes | None
     idempotency_key: str | None
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether sending it again is safe: it only reads, or carries a key that the service honours."""
+        return self.idempotency_key is not None or self.method in SAFE_METHODS
 
 
 def bind(operation: Operation, body: Any, given: Mapping[str, Any]) -> Arguments:

@@ -24,11 +24,16 @@ _OPEN = (InvocationState.SUBMITTED, InvocationState.WAITING)
 
 
 def sending(invocation_id: UUID) -> bool:
-    """Note that the request is about to leave (again). Returns false if it has been answered or is over."""
+    """Note that the request is about to leave again. Returns false if it has been answered or is over.
+
+    A completed one whose first answer was lost may ask for that answer again, as long as its callback was waited for.
+    """
+    now = clock.now()
+    unanswered = Invocation.objects.filter(pk=invocation_id, response_status__isnull=True, expires_at__gt=now)
     return bool(
-        Invocation.objects.filter(
-            pk=invocation_id, state=InvocationState.SUBMITTED, response_status__isnull=True
-        ).update(last_sent_at=clock.now(), attempts=F("attempts") + 1, reason="")
+        unanswered.filter(state__in=[InvocationState.SUBMITTED, InvocationState.COMPLETED]).update(
+            last_sent_at=now, attempts=F("attempts") + 1
+        )
     )
 
 

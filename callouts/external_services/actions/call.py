@@ -5,10 +5,12 @@ import json
 import uuid
 from typing import Any
 
+import requests
 from django.contrib.auth.models import AbstractUser
 from django.db.models import Model
 
 from callouts import http
+from callouts.errors import CalloutInDoubt, RepeatableInDoubt
 from callouts.external_services import outgoing
 from callouts.external_services.answers import OperationResponse, response_of
 from callouts.external_services.models import Operation
@@ -35,8 +37,8 @@ def call(
     arguments = outgoing.bind(operation, body, parameters)
     key = idempotency_key_for(operation, reference) if reference else None
     request = outgoing.build(operation, arguments, operation.version.service.named_credential, idempotency_key=key)
-    answer = send(operation, request, user=user, timeout=timeout, record=record)
-    return response_of(operation, answer)
+    answer = send(operation, request, is_repeatable=request.is_repeatable, user=user, timeout=timeout, record=record)
+    return response_of(operation, answer, is_repeatable=request.is_repeatable)
 
 
 def idempotency_key_for(operation: Operation, reference: str) -> str:
@@ -52,21 +54,27 @@ def send(
     operation: Operation,
     request: OutgoingRequest,
     *,
+    is_repeatable: bool,
     user: AbstractUser | None,
     timeout: float | None,
     record: str | Model | None,
     invocation_id: uuid.UUID | None = None,
-) -> Any:
-    """Send a request of an operation; return the `requests.Response`."""
-    return http.request(
-        request.method,
-        request.url,
-        headers=request.headers,
-        data=request.data,
-        idempotency_key=request.idempotency_key,
-        timeout=timeout,
-        user=user,
-        operation=f"{operation.version.service.name}.{operation.operation_id}",
-        record=record,
-        invocation_id=invocation_id,
-    )
+) -> requests.Response:
+    """Send a request of an operation. Raises `RepeatableInDoubt` for a lost answer where repeating is safe."""
+    try:
+        return http.request(
+            request.method,
+            request.url,
+            headers=request.headers,
+            data=request.data,
+            idempotency_key=request.idempotency_key,
+            timeout=timeout,
+            user=user,
+            operation=f"{operation.version.service.name}.{operation.operation_id}",
+            record=record,
+            invocation_id=invocation_id,
+        )
+    except CalloutInDoubt as error:
+        if not is_repeatable:
+            raise
+        raise RepeatableInDoubt(error.message) from error

@@ -21,7 +21,7 @@ from django.db.models import Model
 from callouts import redaction
 from callouts.callbacks.addresses import callback_urls, token_digest
 from callouts.callbacks.handlers import CallbackHandler, handler_path
-from callouts.errors import CalloutInDoubt, RepeatableInDoubt, UncommittedWorkPending
+from callouts.errors import CalloutInDoubt, UncommittedWorkPending
 from callouts.external_services import outgoing, transitions
 from callouts.external_services.actions.call import idempotency_key_for, send
 from callouts.external_services.answers import (
@@ -40,7 +40,6 @@ from callouts.external_services.errors import (
     InvocationInDoubt,
     OperationFailed,
     ReferenceReused,
-    RepeatableUnexpectedAnswer,
     UnexpectedAnswer,
 )
 from callouts.external_services.jobs import end_wait
@@ -167,37 +166,37 @@ def _resume(invocation: Invocation, arguments: Arguments, asked: Submission) -> 
             f"The reference {asked.reference!r} stands for other arguments (invocation {invocation.pk}, "
             f"{invocation.state}). Give another reference to submit something else."
         )
-    if invocation.response_status is not None and invocation.response_status >= 400:
-        raise as_error(
-            invocation.operation,
-            invocation.response_status,
-            invocation.response_body,
-            invocation.response_headers,
-            invocation.pk,
-        )
-    if invocation.state != InvocationState.SUBMITTED or invocation.response_status is not None:
+    if invocation.response_status is not None:
         return _stored(invocation)
-    if invocation.last_sent_at is not None and not _has_idempotency_key(invocation):
-        raise InvocationInDoubt(
-            f"Invocation {invocation.pk} may have arrived and {invocation.operation.operation_id} has no"
-            " Idempotency-Key to repeat it safely. Wait for its callback, or cancel it and use another reference."
-        )
+    if not _may_repeat(invocation):
+        if invocation.state != InvocationState.SUBMITTED:
+            return _stored(invocation)
+        if invocation.last_sent_at is not None:
+            raise InvocationInDoubt(
+                f"Invocation {invocation.pk} may have arrived and {invocation.operation.operation_id} has no"
+                " Idempotency-Key to repeat it safely. Wait for its callback, or cancel it and use another reference."
+            )
     if not transitions.sending(invocation.pk):
         invocation.refresh_from_db()
         return _stored(invocation)
     return _send(invocation, arguments, asked)
 
 
-def _may_be_repeated(invocation: Invocation) -> bool:
-    """Return whether the same call again is the same use: it has a name here, and a key that the other side honours."""
-    return bool(invocation.reference) and _has_idempotency_key(invocation)
-
-
-def _has_idempotency_key(invocation: Invocation) -> bool:
+def _may_repeat(invocation: Invocation) -> bool:
     return OperationDefinition.from_json(invocation.operation.definition).idempotency_header is not None
 
 
 def _stored(invocation: Invocation) -> OperationResponse:
+    """Return, or raise, the answer that is kept."""
+    if invocation.response_status is not None and invocation.response_status >= 400:
+        raise as_error(
+            invocation.operation,
+            invocation.response_status,
+            invocation.response_body,
+            invocation.response_headers,
+            is_repeatable=False,
+            invocation_id=invocation.pk,
+        )
     return OperationResponse(
         status=invocation.response_status,
         headers=invocation.response_headers,
@@ -221,10 +220,14 @@ def _build(invocation: Invocation, arguments: Arguments) -> outgoing.OutgoingReq
 def _send(invocation: Invocation, arguments: Arguments, asked: Submission) -> OperationResponse:
     operation = invocation.operation
     with correlation.bind(invocation.correlation_id):
+        request = _build(invocation, arguments)
+        # Without a reference nobody can make the same call again: another one is another use.
+        is_repeatable = bool(invocation.reference) and request.is_repeatable
         try:
-            answer: requests.Response = send(
+            answer = send(
                 operation,
-                _build(invocation, arguments),
+                request,
+                is_repeatable=is_repeatable,
                 user=asked.user,
                 timeout=asked.timeout,
                 record=asked.record,
@@ -232,18 +235,14 @@ def _send(invocation: Invocation, arguments: Arguments, asked: Submission) -> Op
             )
         except IsthmusError as error:
             _note_lost(invocation, error)
-            if isinstance(error, CalloutInDoubt) and _may_be_repeated(invocation):
-                raise RepeatableInDoubt(error.message) from error
             raise
         try:
-            response = response_of(operation, answer, invocation_id=invocation.pk)
+            response = response_of(operation, answer, is_repeatable=is_repeatable, invocation_id=invocation.pk)
         except OperationFailed:
             _note_refused(invocation, answer)
             raise
         except UnexpectedAnswer as error:
             transitions.doubtful(invocation.pk, error.message)
-            if _may_be_repeated(invocation):
-                raise RepeatableUnexpectedAnswer(error.message) from error
             raise
         transitions.answered(
             invocation.pk, status=answer.status_code, headers=dict(response.headers), body=_storable(response.body)

@@ -5,19 +5,23 @@ from datetime import date
 
 import pytest
 
+from callouts.errors import ConnectionLost, RepeatableInDoubt
 from callouts.external_services import external_service
 from callouts.external_services.actions import register
 from callouts.external_services.errors import (
     ArgumentsRefused,
     HandlerRefused,
     NotConnected,
+    RepeatableUnexpectedAnswer,
     RequestRefused,
     ServiceFailed,
+    ServiceInDoubt,
     UnexpectedAnswer,
     UnknownOperation,
 )
 from callouts.models import IntegrationLogEntry
 from credentials.errors import PrincipalAccessRefused
+from isthmus.errors import IsthmusError
 from tests.service_handlers import Outcome
 
 pytestmark = pytest.mark.django_db
@@ -215,3 +219,33 @@ def test_who_may_not_use_the_principal_may_not_call(pets, callout_mock, django_u
     with pytest.raises(PrincipalAccessRefused):
         pets.get_pet(pet_id="1", user=stranger)
     assert callout_mock.calls == []
+
+
+def test_errors_say_whether_the_same_call_again_is_safe(pets, callout_mock):
+    """A call that writes is repeatable only with a key."""
+    url = "callout:Acme_Bank/v2/form"
+    callout_mock.post(url, error=ConnectionLost())
+    callout_mock.post(url, status=500)
+    callout_mock.post(url, status=503)
+    callout_mock.post(url, body="<h1>", headers={"Content-Type": "text/html"})
+    seen = []
+    for _ in range(4):
+        with pytest.raises(IsthmusError) as failed:
+            pets.form(body={"name": "Rex"})
+        seen.append((type(failed.value), failed.value.retryable))
+    assert seen == [
+        (ConnectionLost, False),
+        (ServiceInDoubt, False),
+        (ServiceFailed, True),
+        (UnexpectedAnswer, False),
+    ]
+    url = "callout:Acme_Bank/v2/pets/1"
+    callout_mock.put(url, error=ConnectionLost())
+    callout_mock.put(url, status=500)
+    callout_mock.put(url, body="<h1>", headers={"Content-Type": "text/html"})
+    seen = []
+    for _ in range(3):
+        with pytest.raises(IsthmusError) as failed:
+            pets.put_pet(pet_id="1", body={"name": "Rex"}, reference="r")
+        seen.append((type(failed.value), failed.value.retryable))
+    assert seen == [(RepeatableInDoubt, True), (ServiceFailed, True), (RepeatableUnexpectedAnswer, True)]

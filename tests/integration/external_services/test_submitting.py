@@ -8,7 +8,7 @@ import pytest
 from django.db import connection, transaction
 
 from callouts import egress
-from callouts.errors import ConnectFailed, ConnectionLost, UncommittedWorkPending
+from callouts.errors import ConnectFailed, ConnectionLost, RepeatableInDoubt, UncommittedWorkPending
 from callouts.external_services import external_service
 from callouts.external_services.errors import (
     ArgumentsRefused,
@@ -100,7 +100,7 @@ class Looking:
 @pytest.mark.django_db(transaction=True)
 def test_the_row_is_committed_before_the_request_leaves(bank):
     sender = Looking(error=ConnectionLost())
-    with egress.use(sender), pytest.raises(ConnectionLost):
+    with egress.use(sender), pytest.raises(RepeatableInDoubt):
         submit(bank)
     assert sender.states == [["Submitted"]]
     [found] = Invocation.objects.in_doubt()
@@ -134,12 +134,13 @@ def test_a_reference_does_not_stand_for_other_arguments(bank, callout_mock):
     assert (len(callout_mock.calls), Invocation.objects.count()) == (1, 1)
 
 
-@pytest.mark.parametrize("error", [ConnectionLost(), ConnectFailed()])
-def test_what_has_no_answer_is_sent_again_with_the_same_key_and_addresses(bank, callout_mock, error):
+@pytest.mark.parametrize(("error", "raised"), [(ConnectionLost(), RepeatableInDoubt), (ConnectFailed(), ConnectFailed)])
+def test_what_has_no_answer_is_sent_again_with_the_same_key_and_addresses(bank, callout_mock, error, raised):
     callout_mock.post(SUBMIT, error=error)
     callout_mock.post(SUBMIT, **TAKEN)
-    with pytest.raises(type(error)):
+    with pytest.raises(raised) as lost:
         submit(bank)
+    assert lost.value.retryable
     found = Invocation.objects.get()
     assert (found.state, found.last_sent_at is None) == ("Submitted", isinstance(error, ConnectFailed))
     answer = submit(bank)
@@ -313,19 +314,43 @@ def test_a_callback_may_come_before_the_first_answer(bank, jobs):
     assert list(Contact.objects.values_list("last_name", flat=True)) == ["approved A-1"]
 
 
-@pytest.mark.django_db(transaction=True)
-def test_a_callback_may_come_though_the_first_answer_is_lost(bank, jobs):
-    def call_back(_sender, request):
-        call = type("Sent", (), {"url": request.url, "json": lambda self: json.loads(request.body)})()
-        assert Submitted(None, call).call_back().status_code == 200
+def call_back(_sender, request):
+    call = type("Sent", (), {"url": request.url, "json": lambda self: json.loads(request.body)})()
+    assert Submitted(None, call).call_back().status_code == 200
 
-    sender = Looking(error=ConnectionLost(), meanwhile=call_back)
-    with egress.use(sender):
-        with pytest.raises(ConnectionLost):
-            submit(bank)
-        again = submit(bank)
-    assert (again.status, again.is_repeated, Invocation.objects.get().state) == (None, True, "Completed")
-    assert len(sender.calls) == 1
+
+@pytest.mark.django_db(transaction=True)
+def test_a_callback_may_come_though_the_first_answer_is_lost(bank, jobs, callout_mock):
+    """The answer is asked for again with the same key; the state stays."""
+    with egress.use(Looking(error=ConnectionLost(), meanwhile=call_back)), pytest.raises(RepeatableInDoubt):
+        submit(bank)
+    callout_mock.post(SUBMIT, **TAKEN)
+    again = submit(bank)
+    assert (again.status, again.body, again.is_repeated) == (201, {"applicationNumber": "A-1"}, False)
+    found = Invocation.objects.get()
+    assert (found.state, found.response_status, found.attempts) == ("Completed", 201, 2)
+    assert callout_mock.calls[0].headers["Idempotency-Key"] == found.idempotency_key
+    assert Contact.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_an_idempotency_key_a_lost_answer_stays_lost(mortgages, jobs, callout_mock):
+    body = {"applicant": {"name": "Ada"}}
+    with egress.use(Looking(error=ConnectionLost(), meanwhile=call_back)), pytest.raises(ConnectionLost):
+        submit(mortgages, body=body)
+    again = submit(mortgages, body=body)
+    assert (again.status, again.body, again.is_repeated) == (None, None, True)
+    assert Invocation.objects.get().state == "Completed"
+    assert callout_mock.calls == []
+
+
+def test_after_its_time_nothing_is_sent_again(bank, callout_mock, moving_clock):
+    callout_mock.post(SUBMIT, error=ConnectionLost())
+    with pytest.raises(RepeatableInDoubt):
+        submit(bank)
+    moving_clock.move(timedelta(hours=24))
+    assert submit(bank).status is None
+    assert len(callout_mock.calls) == 1
 
 
 def _response(status, body):
