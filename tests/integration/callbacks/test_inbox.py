@@ -1,11 +1,13 @@
 """Every callback is answered and kept with the reason; its effect happens once."""
 
 import json
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.test import Client, override_settings
 
-from callouts.external_services.actions import cancel
+from callouts.external_services import external_service
+from callouts.external_services.actions import cancel, register
 from callouts.external_services.models import CallbackReceipt, Invocation
 from callouts.models import IntegrationLogEntry
 from crm.models import Contact
@@ -284,3 +286,25 @@ def test_deliveries_at_the_same_time_have_one_effect(submitted):
     assert statuses == [200] * 6
     assert names() == ["approved A-1"]
     assert sorted(state for state, _ in receipts()) == ["processed"] + ["repeated"] * 5
+
+
+def test_callbacks_that_share_an_address_differ_by_what_the_outside_appends(bank_door, callout_mock, jobs):
+    taken = {"post": {"requestBody": {"content": {"application/json": {"schema": {"type": "object"}}}}}}
+    callbacks = {"applicationOutcomeApproved": {"{$request.query.back}/yes": taken}}
+    callbacks["applicationError"] = {"{$request.query.back}/no?why=1": taken}
+    operation = {"operationId": "ask", "callbacks": callbacks, "responses": {"204": {"description": ""}}}
+    register(
+        "Asking", json.dumps({"openapi": "3.1.0", "paths": {"/ask": {"post": operation}}}), named_credential=bank_door
+    )
+    callout_mock.post("callout:Acme_Bank/ask", status=204)
+    external_service("Asking").ask(callback=Keeping)
+    path = urlsplit(parse_qs(urlsplit(callout_mock.calls[0].url).query)["back"][0]).path
+    client = Client()
+    assert client.post(f"{path}/no?why=1", {"a": 1}, content_type="application/json").status_code == 404
+    assert client.post(path, {"a": 1}, content_type="application/json").status_code == 404
+    assert client.post(f"{path}/yes", {"a": 1}, content_type="application/json").status_code == 200
+    assert [callback.response.body for callback in Keeping.kept] == [{"a": 1}]
+    assert [found for found in receipts() if found[0] != "unknown"] == [
+        ("unhandled", "applicationError"),
+        ("processed", "applicationOutcomeApproved"),
+    ]
