@@ -1,5 +1,6 @@
 """`platform/` is a source root, not a package: the standard library's `platform` stays importable at every entrance."""
 
+import json
 import os
 import platform
 import socket
@@ -12,6 +13,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+
+from tests.processes import migrated_instance, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 STANDARD = Path(sysconfig.get_path("stdlib")).resolve() / "platform.py"
@@ -92,6 +95,17 @@ def answer_of(port: int) -> list[str]:
         except urllib.error.URLError:
             subprocess.run([sys.executable, "-c", "pass"], check=True)  # gives the server a moment
     raise AssertionError("The web server did not answer.")
+
+
+def test_the_job_cluster_sees_the_standard_module(tmp_path):
+    with migrated_instance("sqlite", tmp_path, ISTHMUS_APPS="tests.job_samples") as instance:
+        instance.start("worker")
+        instance.python("from tests.job_samples.jobs import tell_platform; tell_platform.enqueue()")
+        done = "SELECT result FROM jobs_job WHERE state = 'Completed'"
+        [[result]] = wait_until(lambda: instance.rows(done), "the job to complete", timeout_seconds=90)
+    told = json.loads(result)
+    assert standard(told[0])
+    assert told[1] == str(ROOT / "platform" / "isthmus" / "__init__.py")
 
 
 def test_mypy_types_the_standard_module(tmp_path):

@@ -83,3 +83,13 @@ def starts_a_program():
     program = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     program.terminate()
     return program.wait(20)
+
+
+@queueable()
+def tell_platform():
+    """Tell which `platform` and which `isthmus` the job cluster's process sees."""
+    import platform
+
+    import isthmus
+
+    return [platform.__file__, isthmus.__file__]
