@@ -17,9 +17,7 @@ class Command(BaseCommand):
 
 def reference() -> str:
     """Return one table for each app's options, in the order of their names."""
-    ours = [
-        option for option in declared_options() if option.owner_module.split(".")[0] != "tests"
-    ]
+    ours = [option for option in declared_options() if option.owner_module.split(".")[0] != "tests"]
     parts = []
     for prefix, options in groupby(sorted(ours, key=lambda option: (option.prefix, option.name)), lambda o: o.prefix):
         rows = "\n".join(_row(option) for option in options)
