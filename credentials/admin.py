@@ -43,9 +43,10 @@ class ExternalCredentialAdmin(ModelAdmin):
     list_display = ("name", "label", "protocol_label")
     list_filter = ("protocol",)
     search_fields = ("name", "label")
-    # unfold shows an input only while its condition holds (an expression of Alpine.js).
+    # unfold shows an input only while its condition holds (an expression of Alpine.js). On the page of an existing one
+    # the protocol is no input: there the page has the settings of that protocol only, and all are shown.
     conditional_fields = {
-        setting_field_name(protocol, option): f"protocol == '{protocol.name}'"
+        setting_field_name(protocol, option): f"typeof protocol === 'undefined' || protocol == '{protocol.name}'"
         for protocol in all_protocols()
         for option in protocol.setting_options()
     }
