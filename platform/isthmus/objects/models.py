@@ -8,6 +8,8 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.db import models, router, transaction
 from django.db.models.fields.generated import GeneratedField
+from django.db.models.signals import class_prepared
+from django.dispatch import receiver
 
 from isthmus import clock
 from isthmus.objects import deletion, record_ids
@@ -179,6 +181,13 @@ class Record(models.Model):
             for field in columns
             if field.attname in changed or orm.computes_on_save(field)
         }
+
+
+@receiver(class_prepared, dispatch_uid="isthmus.objects")
+def _watch_records(sender: type[models.Model], **_: Any) -> None:
+    # Every record, exposed or not: what a save writes depends on what the record knows of its last one.
+    if issubclass(sender, Record):
+        orm.watch(sender)
 
 
 _STAMPS = frozenset({"last_modified_date", "last_modified_by", "system_modstamp"})

@@ -10,11 +10,9 @@ An app says in its `objects.py`, which is found by itself:
 
 from collections.abc import Iterable
 
-from django.apps import apps
 from django.db import models
 
 from isthmus.objects.actions.rows import ModelRowWriter
-from isthmus.objects.capture import orm
 from isthmus.objects.catalogue import (
     all_objects,
     get_object,
@@ -85,10 +83,6 @@ def expose(
         track_changes=is_record if track_changes is None else track_changes,
     )
     register(object_type)
-    if object_type.track_changes:
-        for watched in apps.get_models():
-            if watched._meta.concrete_model is model:
-                orm.watch(watched)
     return object_type
 
 

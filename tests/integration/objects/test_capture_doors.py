@@ -10,19 +10,24 @@ import pytest
 from django.db import models, transaction
 from django.db.models import F, Value
 from django.db.models.functions import Concat, Upper
+from django.test.utils import isolate_apps
 
 from crm.models import Account, Case, Contact, Lead, Opportunity, Order
 from isthmus import correlation
 from isthmus.objects.capture import WHOLE_OBJECT_ID, acting_as, register_sink_temporarily
 from isthmus.objects.capture.changes import ChangeType
+from isthmus.objects.catalogue import unregister
 from isthmus.objects.models import ClearedReference
 from isthmus.objects.record_ids import encode
-from isthmus.objects.registry import get_object
+from isthmus.objects.registry import get_object, register
 
 pytestmark = pytest.mark.django_db
 
 
 ACME, ANN = encode("001", 601), encode("003", 602)
+
+
+ACCOUNT = get_object("Account")
 
 
 @dataclass
@@ -456,6 +461,41 @@ def test_deferred_fields_are_not_asked_for(world, recorder, count_statements):
     recorder.clear()
     assert count_statements(ann.save) == 1
     assert recorder.told == [("Contact", "UPDATE", {"LastName": "Anne"})]
+
+
+def test_a_record_that_is_not_exposed_knows_itself_as_well(db, recorder):
+    """What goes back to its first value is written, though nobody is told."""
+    account = Account.objects.get(pk=Account.objects.create(name="first").pk)
+    recorder.clear()
+    unregister(get_object("Account"))
+    try:
+        for name in ("second", "first"):
+            account.name = name
+            account.save()
+            assert Account.objects.get().name == name
+    finally:
+        register(ACCOUNT)
+    assert recorder.changes == []
+
+
+@isolate_apps("crm")
+def test_a_proxy_is_captured_as_what_it_stands_for(db, recorder):
+    class VipLead(Lead):
+        class Meta:
+            proxy = True
+            app_label = "crm"
+
+    lead = VipLead.objects.create(last_name="A", company="X")
+    lead.phone = "1"
+    lead.save()
+    VipLead.objects.filter(pk=lead.pk).update(phone="2")
+    lead.purge()
+    assert [(name, kind) for name, kind, _ in recorder.told] == [
+        ("Lead", "CREATE"),
+        ("Lead", "UPDATE"),
+        ("Lead", "UPDATE"),
+        ("Lead", "DELETE"),
+    ]
 
 
 # --- with the change or not at all -----------------------------------------------------------------------------------

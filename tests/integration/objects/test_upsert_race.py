@@ -10,6 +10,7 @@ from django.db import connection
 
 from crm.models import Case, Lead
 from isthmus.objects.actions import upsert_by_reference
+from isthmus.objects.testing import recorded_changes
 
 THREADS = 20
 
@@ -50,6 +51,20 @@ def test_different_references_do_not_meet(admin):
     results = race(lambda number: upsert_by_reference(admin, "Case", f"APP-{number}", {"Subject": "x"}))
     assert Counter((result.success, result.created) for result in results) == {(True, True): THREADS}
     assert Case.objects.count() == THREADS
+
+
+def test_an_update_stays_a_compare_and_set(admin):
+    """Capture reads before it writes; between the two nobody else may take the row."""
+    for subject in "AB":
+        Case.objects.create(subject=subject)
+
+    def claim(number):
+        return Case.objects.filter(status="New", subject="A").update(status="Working", description=str(number))
+
+    with recorded_changes() as recorder:
+        assert sorted(race(claim)) == [0] * (THREADS - 1) + [1]
+    assert [change.changed_fields["Status"] for change in recorder.changes] == ["Working"]
+    assert Case.objects.get(subject="B").status == "New"
 
 
 def test_a_writer_that_does_not_use_the_door_is_noticed(admin):
