@@ -3,6 +3,7 @@
 import pytest
 from django.contrib.auth import get_user_model
 
+from events import registry
 from events.models import OutboxEvent
 from events.sobjects import object_types
 from isthmus.access.actions import assign, ensure_permission_set
@@ -15,7 +16,8 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def sobject(counted):
-    [object_type] = object_types([counted.event_type])
+    declared = [event_type for event_type in registry.all_events() if event_type is not counted.event_type]
+    *_, object_type = object_types([*declared, counted.event_type])
     with register_temporarily(object_type):
         yield object_type
 
@@ -31,7 +33,7 @@ def test_a_created_row_is_a_published_event(sobject, publisher):
     [result] = save(publisher, "counted__e", Operation.CREATE, [{"number__c": 5, "Note__c": "five"}])
     row = OutboxEvent.objects.get()
     assert (row.payload["Number__c"], row.payload["Note__c"]) == (5, "five")
-    assert (result.success, result.created, result.id) == (True, True, "e00000000000001AAA")
+    assert (result.success, result.created, result.id[:2], len(result.id)) == (True, True, "e0", 18)
     assert [(error.code, error.message) for error in result.errors] == [("OPERATION_ENQUEUED", str(row.event_uuid))]
 
 
@@ -64,12 +66,7 @@ def test_an_event_can_only_be_created(sobject, publisher, operation):
 
 
 def test_the_sobject_has_the_fields_of_the_event(sobject):
-    assert (sobject.createable, sobject.updateable, sobject.queryable, sobject.key_prefix) == (
-        True,
-        False,
-        False,
-        "e00",
-    )
+    assert (sobject.createable, sobject.updateable, sobject.queryable) == (True, False, False)
     assert [(field.api_name, str(field.type), field.createable, field.required) for field in sobject.fields] == [
         ("ReplayId", "string", False, False),
         ("CreatedDate", "datetime", False, False),
