@@ -10,6 +10,7 @@ class ExternalServicesConfig(AppConfig):
     verbose_name = "External services"
 
     def ready(self) -> None:
+        from callouts.callbacks import conf  # noqa: F401 - declares options, which the checks must know
         from callouts.external_services import console
 
         console.register()

@@ -2,6 +2,7 @@
 
 from django.apps import AppConfig
 from django.core import checks
+from django.utils.module_loading import autodiscover_modules
 
 from isthmus.conf import InvalidOption, declared_options
 
@@ -14,6 +15,8 @@ class IsthmusConfig(AppConfig):
     verbose_name = "Isthmus"
 
     def ready(self) -> None:
+        # Options that nobody has imported yet would escape the checks.
+        autodiscover_modules("conf")
         checks.register(check_options)
 
 

@@ -138,7 +138,8 @@ TEMPLATES: list[dict[str, Any]] = [
 # --- database -------------------------------------------------------------------------------------------------------
 def _database() -> dict[str, Any]:
     """Return the one database: SQLite by default, PostgreSQL by `DATABASE_URL`."""
-    found: dict[str, Any] = env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'isthmus.sqlite3'}")
+    url = env.str("DATABASE_URL", "") or f"sqlite:///{DATA_DIR / 'isthmus.sqlite3'}"
+    found: dict[str, Any] = env.db_url_config(url)  # type: ignore[no-untyped-call]  # as above
     options = found.setdefault("OPTIONS", {})
     # Checkouts side by side must not share a test database.
     test_name = f"test_isthmus_{hashlib.sha256(str(ROOT_DIR).encode()).hexdigest()[:8]}"

@@ -39,7 +39,8 @@ def submit(request: MortgageRequest, *, user: User, patience: timedelta) -> dict
         reference=request.record_id,
         user=user,
     )
-    number = answer.body["applicationNumber"]
+    # Without a body where the first answer was lost for good and the callback came: that one told the number.
+    number = (answer.body or {}).get("applicationNumber") or request.application_number
     # Only forward: the bank may have called back before this answer was read.
     MortgageRequest.objects.filter(pk=request.pk, status=MortgageRequest.Status.NEW).update(
         status=MortgageRequest.Status.SUBMITTED
