@@ -19,8 +19,9 @@ env = environ.Env()  # type: ignore[no-untyped-call]  # django-environ types onl
 
 PACKAGE_DIR = Path(__file__).resolve().parent
 ROOT_DIR = PACKAGE_DIR.parent.parent
-# A wheel carries the pages inside the package, a checkout keeps them at the top level.
 IS_CHECKOUT = (ROOT_DIR / "manage.py").exists()
+# A wheel carries the pages inside the package, a checkout keeps them at the top level.
+ASSETS_DIR = ROOT_DIR if IS_CHECKOUT else PACKAGE_DIR / "_assets"
 
 ENVIRONMENT = env.str("ISTHMUS_ENVIRONMENT", "development")
 IS_PRODUCTION = ENVIRONMENT == "production"
@@ -121,7 +122,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 TEMPLATES: list[dict[str, Any]] = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [ROOT_DIR / "templates"] if IS_CHECKOUT else [],
+        "DIRS": [ASSETS_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -286,7 +287,7 @@ STATIC_ROOT = DATA_DIR / "static"
 if not IS_PRODUCTION:
     # WhiteNoise warns about a folder that is not there; here nobody has to run `collectstatic` first.
     STATIC_ROOT.mkdir(parents=True, exist_ok=True)
-STATICFILES_DIRS = [ROOT_DIR / "static"] if IS_CHECKOUT else []
+STATICFILES_DIRS = [ASSETS_DIR / "static"]
 WHITENOISE_USE_FINDERS = not IS_PRODUCTION
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
