@@ -7,8 +7,9 @@ import urllib.request
 from contextlib import closing
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect, sync_playwright
 
+from tests.engines import chromium_path
 from tests.processes import migrated_instance, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.timeout(300)]
@@ -32,7 +33,18 @@ def address(tmp_path):
         assert command.wait(60) == 0
 
 
-def test_an_application_is_followed_from_the_console_to_the_log(page: Page, address):
+@pytest.fixture
+def page():
+    """A page of a browser that ends with the test: its event loop must not outlive it in this process."""
+    quiet = "--disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu", *quiet.split()]
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=arguments)
+        yield browser.new_page()
+        browser.close()
+
+
+def test_an_application_is_followed_from_the_console_to_the_log(address, page):
     page.set_default_timeout(20_000)
     expect.set_options(timeout=20_000)
     told: list[str] = []
