@@ -6,6 +6,7 @@ fixtures of pytest-playwright are not used.
 """
 
 import pytest
+from django.db import connections
 from playwright.sync_api import sync_playwright
 
 from tests import console_samples as samples
@@ -31,6 +32,8 @@ def chromium():
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=ARGUMENTS)
         yield browser
         browser.close()
+        # Inside the event loop the ORM has a connection of its own, which nobody else would close.
+        connections.close_all()
 
 
 class Tab:
