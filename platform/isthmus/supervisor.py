@@ -185,8 +185,10 @@ class Supervisor:
                 process.wait(max(0.1, deadline - clock.monotonic_seconds()))
             except subprocess.TimeoutExpired:
                 self._write(f"supervisor: process {process.pid} did not end in time and is killed")
-        for process in running:
-            _kill_group(process)
+        for child in self._children.values():
+            # Of a leader that ended by itself, what it started may still be there.
+            if child.process is not None:
+                _kill_group(child.process)
 
     def _watch(self) -> None:
         while not self._stopping.wait(0.2):
