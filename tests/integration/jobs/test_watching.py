@@ -85,6 +85,7 @@ def test_an_answered_bell_runs_the_job_and_a_second_one_does_nothing(jobs):
 
 def test_a_bell_for_a_job_that_is_gone_does_nothing():
     answer_bell("00000000-0000-0000-0000-000000000001")
+    assert not Job.objects.exists()
 
 
 def test_old_ended_jobs_are_purged_and_others_stay(jobs, moving_clock):
