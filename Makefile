@@ -36,7 +36,12 @@ run: setup ## Start everything with demo data; Ctrl-C stops all
 demo: setup ## Walk the main job once, end to end, against real local programs
 	@$(BIN)/python -m examples.demo
 
-test: setup ## Run every test that can run on this machine, on each database that is there
+# Servers by other authors that tests talk to; without npm those tests are left out, saying so.
+tests/peers/node_modules/.installed: tests/peers/package-lock.json
+	@if command -v npm >/dev/null; then npm ci --prefix tests/peers --ignore-scripts --no-audit --no-fund --silent && touch $@; \
+	else echo "!! npm was not found: tests against other people's servers are left out."; fi
+
+test: setup tests/peers/node_modules/.installed ## Run every test that can run on this machine, on each database that is there
 	@$(BIN)/python -m tests.run
 
 check: setup ## Format, lint, types, import contracts, migrations, production settings
@@ -56,4 +61,4 @@ bench: setup ## Measure, as ratios against a peer in the same run
 	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 clean: ## Remove what the other targets made
-	@rm -rf .venv $(TOOLS) .data
+	@rm -rf .venv $(TOOLS) .data tests/peers/node_modules
