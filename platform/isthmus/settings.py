@@ -48,7 +48,7 @@ def _refusals() -> list[str]:
     found = []
     if len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 5 or SECRET_KEY.startswith("django-insecure-"):
         found.append("SECRET_KEY is missing or weak. `python -m isthmus.keys` prints a good one.")
-    if not ISTHMUS_ENCRYPTION_KEYS:
+    if not ISTHMUS_ENCRYPTION_KEYS and env.str("ISTHMUS_KEY_PROVIDER", "environment") == "environment":
         found.append("ISTHMUS_ENCRYPTION_KEYS is missing. `python -m isthmus.keys` prints a new key; keep it safe.")
     if DEBUG:
         found.append("DEBUG is on. Unset DEBUG: its error pages show what must stay inside.")

@@ -3,8 +3,6 @@
 from django.apps import AppConfig
 from django.core import checks
 
-from isthmus.vault.checks import check_keys
-
 
 class VaultConfig(AppConfig):
     name = "isthmus.vault"
@@ -12,4 +10,7 @@ class VaultConfig(AppConfig):
     verbose_name = "Vault"
 
     def ready(self) -> None:
+        from isthmus.vault.checks import check_key_identity, check_keys
+
         checks.register(check_keys, checks.Tags.security)
+        checks.register(check_key_identity, checks.Tags.database)

@@ -2,17 +2,27 @@
 
 IsthmusError
 └── VaultError
-    ├── KeysMalformed   the key ring in the settings cannot be used
-    ├── UnknownKey      sealed with a key that is not in the ring (any more)
-    ├── SealBroken      changed, cut, or sealed for another row
-    └── SecretRefused   the caller gave something that cannot be kept as a secret, or at no row's place
+    ├── KeysMalformed            the keys that the provider holds cannot be used
+    ├── KeyProviderUnavailable   the server that holds the keys does not give them: may work later
+    ├── WrongKey                 another key bears the id of one that sealed secrets
+    ├── UnknownKey               sealed with a key that is not in the ring (any more)
+    ├── SealBroken               changed, cut, or sealed for another row
+    └── SecretRefused            the caller gave something that cannot be kept as a secret, or at no row's place
 
 No message ever carries a secret, a sealed text or a key.
 """
 
 from isthmus.errors import IsthmusError
 
-__all__ = ["KeysMalformed", "SealBroken", "SecretRefused", "UnknownKey", "VaultError"]
+__all__ = [
+    "KeyProviderUnavailable",
+    "KeysMalformed",
+    "SealBroken",
+    "SecretRefused",
+    "UnknownKey",
+    "VaultError",
+    "WrongKey",
+]
 
 
 class VaultError(IsthmusError):
@@ -22,13 +32,27 @@ class VaultError(IsthmusError):
 
 
 class KeysMalformed(VaultError):
-    """The encryption keys in ISTHMUS_ENCRYPTION_KEYS cannot be used. `python -m isthmus.keys` prints a good one."""
+    """The encryption keys cannot be used. `manage.py encryption_key status` tells more."""
 
     code = "ENCRYPTION_KEYS_MALFORMED"
 
 
+class KeyProviderUnavailable(VaultError):
+    """The server that holds the encryption keys does not give them."""
+
+    code = "KEY_PROVIDER_UNAVAILABLE"
+    status = 503
+    retryable = True
+
+
+class WrongKey(VaultError):
+    """An encryption key is not the one that its id stood for. Put the right key back."""
+
+    code = "ENCRYPTION_KEY_WRONG"
+
+
 class UnknownKey(VaultError):
-    """The secret was sealed with a key that is not in ISTHMUS_ENCRYPTION_KEYS. Put that key back into the list."""
+    """The secret was sealed with a key that the key provider does not have. Put that key back."""
 
     code = "ENCRYPTION_KEY_UNKNOWN"
 

@@ -18,7 +18,6 @@ import hmac
 import re
 import secrets
 from collections.abc import Mapping
-from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -27,7 +26,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from isthmus.vault.errors import KeysMalformed, SealBroken, UnknownKey
 
-__all__ = ["KeyRing", "fingerprint", "is_sealed", "key_id_of", "key_ring", "open_sealed", "seal"]
+__all__ = ["KeyRing", "fingerprint", "is_sealed", "key_id_of"]
 
 _VERSION = "v1"
 _KEY_BYTES = 32
@@ -35,19 +34,22 @@ _NONCE_BYTES = 12
 _TAG_BYTES = 16
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _SEALED = re.compile(rf"{_VERSION}\.(?P<key_id>[A-Za-z0-9_-]{{1,32}})\.(?P<body>[A-Za-z0-9_-]{{38,}})", re.ASCII)
-_HOW = "It takes `key id:key` pairs separated by commas; `python -m isthmus.keys` prints a good one."
+_HOW = "It takes `key id:key` pairs; `python -m isthmus.keys` prints a good one."
 
 
 class KeyRing:
     """Keys by id. The first is the primary one: it seals; every one of them opens."""
 
-    def __init__(self, keys: Mapping[str, bytes]) -> None:
-        """Take 32-byte keys by id, the primary first. Raises `KeysMalformed`."""
+    def __init__(self, keys: Mapping[str, bytes], *, source: str = "The key ring") -> None:
+        """Take 32-byte keys by id, the primary first; `source` names in errors where they come from.
+
+        Raises `KeysMalformed`.
+        """
         if not keys:
-            raise KeysMalformed(f"ISTHMUS_ENCRYPTION_KEYS holds no key. {_HOW}")
+            raise KeysMalformed(f"{source} holds no key. {_HOW}")
         for number, (key_id, key) in enumerate(keys.items(), start=1):
             if not _KEY_ID.fullmatch(key_id) or len(key) != _KEY_BYTES:
-                raise KeysMalformed(f"Entry {number} of ISTHMUS_ENCRYPTION_KEYS is malformed. {_HOW}")
+                raise KeysMalformed(f"Entry {number} of {source} is malformed. {_HOW}")
         self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.items()}
         self.primary_id = next(iter(keys))
 
@@ -56,7 +58,7 @@ class KeyRing:
 
     @classmethod
     @sensitive_variables()
-    def parse(cls, text: str) -> "KeyRing":
+    def parse(cls, text: str, *, source: str = "The key ring") -> "KeyRing":
         """Read `kid:base64key,kid2:base64key`. Raises `KeysMalformed`, whose message never quotes the text."""
         keys: dict[str, bytes] = {}
         entries = [entry.strip() for entry in text.split(",") if entry.strip()]
@@ -64,11 +66,16 @@ class KeyRing:
             key_id, colon, encoded = entry.partition(":")
             key = _decoded_key(encoded)
             if not colon or key is None or not _KEY_ID.fullmatch(key_id):
-                raise KeysMalformed(f"Entry {number} of ISTHMUS_ENCRYPTION_KEYS is malformed. {_HOW}")
+                raise KeysMalformed(f"Entry {number} of {source} is malformed. {_HOW}")
             if key_id in keys:
-                raise KeysMalformed(f"Entry {number} of ISTHMUS_ENCRYPTION_KEYS repeats an earlier entry's key id.")
+                raise KeysMalformed(f"Entry {number} of {source} repeats an earlier entry's key id.")
             keys[key_id] = key
-        return cls(keys)
+        return cls(keys, source=source)
+
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """The ids of all keys, the primary first."""
+        return tuple(self._ciphers)
 
     @property
     def primary_prefix(self) -> str:
@@ -78,11 +85,18 @@ class KeyRing:
     @sensitive_variables()
     def seal(self, plaintext: str, *, context: str) -> str:
         """Return `plaintext` sealed for `context` with the primary key."""
+        return self.seal_with(self.primary_id, plaintext, context=context)
+
+    @sensitive_variables()
+    def seal_with(self, key_id: str, plaintext: str, *, context: str) -> str:
+        """Return `plaintext` sealed for `context` with the key of that id. Raises `UnknownKey`."""
+        cipher = self._ciphers.get(key_id)
+        if cipher is None:
+            raise UnknownKey
         # From the operating system, never from isthmus.ids: a nonce that a test could predict is one that could repeat.
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        data = _associated_data(self.primary_id, context)
-        ciphertext = self._ciphers[self.primary_id].encrypt(nonce, plaintext.encode(), data)
-        return self.primary_prefix + _encode(nonce + ciphertext)
+        ciphertext = cipher.encrypt(nonce, plaintext.encode(), _associated_data(key_id, context))
+        return f"{_VERSION}.{key_id}.{_encode(nonce + ciphertext)}"
 
     @sensitive_variables()
     def open_sealed(self, sealed: str, *, context: str) -> str:
@@ -108,21 +122,6 @@ def is_sealed(text: str) -> bool:
     return _SEALED.fullmatch(text) is not None
 
 
-def key_ring() -> KeyRing:
-    """Return the ring in `settings.ISTHMUS_ENCRYPTION_KEYS`. Raises `KeysMalformed`."""
-    return _ring_from(settings.ISTHMUS_ENCRYPTION_KEYS)
-
-
-def seal(plaintext: str, *, context: str) -> str:
-    """Seal with the ring in the settings."""
-    return key_ring().seal(plaintext, context=context)
-
-
-def open_sealed(sealed: str, *, context: str) -> str:
-    """Open with the ring in the settings. Raises `UnknownKey` or `SealBroken`."""
-    return key_ring().open_sealed(sealed, context=context)
-
-
 @sensitive_variables()
 def fingerprint(plaintext: str) -> str:
     """Return 8 hexadecimal digits by which a person recognises a secret without seeing it.
@@ -132,11 +131,6 @@ def fingerprint(plaintext: str) -> str:
     """
     key = hashlib.sha256(b"isthmus.vault.fingerprint:" + settings.SECRET_KEY.encode()).digest()
     return hmac.new(key, plaintext.encode(), hashlib.sha256).hexdigest()[:8]
-
-
-@lru_cache(maxsize=4)
-def _ring_from(text: str) -> KeyRing:
-    return KeyRing.parse(text)
 
 
 def _associated_data(key_id: str, context: str) -> bytes:

@@ -5,7 +5,7 @@ from typing import NoReturn
 
 from django.views.decorators.debug import sensitive_variables
 
-from isthmus.vault import keyring
+from isthmus.vault import keyring, keys_in_use
 from isthmus.vault.errors import SecretRefused
 
 __all__ = ["MASK", "Sealed", "Secret"]
@@ -53,7 +53,7 @@ class Secret:
         """Return the text itself. Raises `UnknownKey` or `SealBroken` when it was sealed and does not open."""
         if self._plaintext is not None:
             return self._plaintext
-        return keyring.open_sealed(self._sealed or "", context=self._context or "")
+        return keys_in_use.open_sealed(self._sealed or "", context=self._context or "")
 
     @property
     def fingerprint(self) -> str:
@@ -78,7 +78,7 @@ class Secret:
             return Sealed(self._sealed)
         if self._context is None or self._plaintext is None:
             raise SecretRefused("A secret is sealed for its row: set it on an instance and save that.")
-        return Sealed(keyring.seal(self._plaintext, context=self._context))
+        return Sealed(keys_in_use.seal(self._plaintext, context=self._context))
 
     def is_at(self, context: str) -> bool:
         """Return whether this is the sealed secret of that very place."""

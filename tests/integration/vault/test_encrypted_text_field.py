@@ -15,7 +15,7 @@ from credentials.models import ExternalCredential, Principal, PrincipalSecret, S
 from isthmus import ids
 from isthmus.vault.errors import SealBroken, SecretRefused
 from isthmus.vault.fields import EncryptedTextField
-from isthmus.vault.keyring import open_sealed
+from isthmus.vault.keys_in_use import open_sealed
 from isthmus.vault.registry import encrypted_columns
 from isthmus.vault.secret import MASK, Sealed, Secret
 

@@ -10,7 +10,8 @@ import pytest
 from django.core.serializers.json import DjangoJSONEncoder
 
 from isthmus.vault.errors import SealBroken, SecretRefused
-from isthmus.vault.keyring import fingerprint, seal
+from isthmus.vault.keyring import fingerprint
+from isthmus.vault.keys_in_use import seal
 from isthmus.vault.secret import MASK, Sealed, Secret
 
 CANARY = "canary-9f2c"
