@@ -15,7 +15,8 @@ class CalloutsConfig(AppConfig):
     verbose_name = "Callouts"
 
     def ready(self) -> None:
-        from callouts import console, probes, uncommitted_work
+        from callouts import console, probes, provider_requests, uncommitted_work
+        from credentials.transport import register_transport
         from isthmus import health
         from isthmus.jobs.hooks import register_job_context
 
@@ -24,6 +25,7 @@ class CalloutsConfig(AppConfig):
             uncommitted_work.watch(connection)
         health.register(probes.IN_DOUBT)
         register_job_context(_limits_of_job)
+        register_transport(provider_requests.send)
         console.register()
 
 

@@ -19,11 +19,13 @@ from django.db.models import Model
 from callouts import authentication, egress, integration_log, limits, redirects, requesting, uncommitted_work
 from callouts.authentication import AuthenticationFlow
 from callouts.conf import options
+from callouts.egress.client_certificates import ClientCertificate
 from callouts.errors import InvalidCallout, TooManyRedirects
 from callouts.integration_log import About, Exchanged
 from callouts.records import record_id_of
 from callouts.requesting import Data, Params
-from credentials.resolver import resolve
+from credentials.origins import Origin
+from credentials.resolver import ResolvedCredential, resolve
 from isthmus import clock, correlation
 from isthmus.access.policy import system_user
 from isthmus.errors import IsthmusError
@@ -65,6 +67,9 @@ class _Departure:
     new_flow: Callable[[], AuthenticationFlow]
     about: About
     seconds: float
+    origin: Origin
+    """What no redirect leaves."""
+    masked_names: frozenset[str]
 
 
 @dataclass
@@ -113,6 +118,8 @@ def _departure(callout: Callout) -> _Departure:
         callout_url=_with_query(callout.url, request),
         allow_internal_addresses=credential.allow_internal_addresses,
         max_body_bytes=max_body_bytes,
+        client_certificate=_client_certificate(credential),
+        ca_bundle=credential.ca_bundle,
     )
     return _Departure(
         request=request,
@@ -120,6 +127,8 @@ def _departure(callout: Callout) -> _Departure:
         new_flow=credential.authentication,
         about=_about(callout, named_credential=name, principal=credential.principal_name, user=user),
         seconds=seconds,
+        origin=credential.origin,
+        masked_names=credential.masked_names,
     )
 
 
@@ -134,7 +143,7 @@ def _sent(departure: _Departure, deadline: egress.Deadline) -> requests.Response
         error = raised
         raise
     finally:
-        exchanged = Exchanged.of(trace.request, trace.answer)
+        exchanged = Exchanged.of(trace.request, trace.answer, masked_names=departure.masked_names)
         integration_log.complete(
             entry,
             exchanged,
@@ -149,7 +158,7 @@ def _followed(departure: _Departure, deadline: egress.Deadline, trace: _Trace) -
     request = departure.request
     while True:
         answer = _signed_and_sent(departure, request, deadline, trace)
-        follow_up = redirects.next_request(request, answer)
+        follow_up = redirects.next_request(request, answer, within=departure.origin)
         if follow_up is None:
             answer.history = list(trace.history)
             return answer
@@ -180,6 +189,17 @@ def _side_route(route: egress.Route) -> egress.Route:
         named_credential=route.named_credential,
         allow_internal_addresses=route.allow_internal_addresses,
         max_body_bytes=route.max_body_bytes,
+        client_certificate=route.client_certificate,
+        ca_bundle=route.ca_bundle,
+    )
+
+
+def _client_certificate(credential: ResolvedCredential) -> ClientCertificate | None:
+    key = credential.client_certificate
+    if key is None:
+        return None
+    return ClientCertificate(
+        certificate_pem=key.certificate_pem, private_key_pem=key.private_key_pem, fingerprint=key.fingerprint
     )
 
 

@@ -60,9 +60,17 @@ class Exchanged:
     response_headers: Mapping[str, str | bytes] | None = None
     response_body: bytes | str | None = None
     status_code: int | None = None
+    masked_names: frozenset[str] = frozenset()
+    """Headers and query parameters, in lower case, that carry secrets and do not look like it."""
 
     @classmethod
-    def of(cls, request: requests.PreparedRequest, answer: requests.Response | None) -> "Exchanged":
+    def of(
+        cls,
+        request: requests.PreparedRequest,
+        answer: requests.Response | None,
+        *,
+        masked_names: frozenset[str] = frozenset(),
+    ) -> "Exchanged":
         """Return what a prepared request and its answer, if it has one, put on the wire."""
         return cls(
             method=request.method or "",
@@ -72,6 +80,7 @@ class Exchanged:
             response_headers=dict(answer.headers) if answer is not None else None,
             response_body=answer.content if answer is not None else None,
             status_code=answer.status_code if answer is not None else None,
+            masked_names=masked_names,
         )
 
 
@@ -170,8 +179,8 @@ def _new_entry(exchanged: Exchanged, about: About, direction: Direction) -> Inte
 
 
 def _fill(entry: IntegrationLogEntry, exchanged: Exchanged) -> None:
-    entry.url = redaction.url(exchanged.url)
-    entry.request_headers = redaction.headers(exchanged.request_headers or {})
+    entry.url = redaction.url(exchanged.url, also=exchanged.masked_names)
+    entry.request_headers = redaction.headers(exchanged.request_headers or {}, also=exchanged.masked_names)
     entry.request_body = _body(exchanged.request_body, exchanged.request_headers)
     entry.response_headers = redaction.headers(exchanged.response_headers or {})
     entry.response_body = _body(exchanged.response_body, exchanged.response_headers)

@@ -13,7 +13,7 @@ that is not understood is masked by the same names as far as they can be recogni
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote_plus, urlsplit, urlunsplit
 
@@ -56,18 +56,23 @@ def is_sensitive(name: str) -> bool:
     return plain in _SENSITIVE_NAMES or any(part in plain for part in _SENSITIVE_PARTS)
 
 
-def headers(given: Mapping[str, str | bytes] | Iterable[tuple[str, str | bytes]]) -> dict[str, str]:
-    """Return headers as the log keeps them; repeated ones joined by a comma."""
+def headers(
+    given: Mapping[str, str | bytes] | Iterable[tuple[str, str | bytes]], *, also: Collection[str] = ()
+) -> dict[str, str]:
+    """Return headers as the log keeps them; repeated ones joined by a comma. `also`: further names, in lower case."""
     kept: dict[str, str] = {}
     for name, value in given.items() if isinstance(given, Mapping) else given:
         shown = value.decode("latin-1") if isinstance(value, bytes) else str(value)
-        shown = MASK if is_sensitive(name) else text(shown)
+        shown = MASK if is_sensitive(name) or name.lower() in also else text(shown)
         kept[name] = f"{kept[name]}, {shown}" if name in kept else shown
     return kept
 
 
-def url(given: str) -> str:
-    """Return an address without user-info, with sensitive parameters and callback tokens masked."""
+def url(given: str, *, also: Collection[str] = ()) -> str:
+    """Return an address without user-info, with sensitive parameters and callback tokens masked.
+
+    `also`: further names of parameters, in lower case.
+    """
     try:
         parts = urlsplit(given)
     except ValueError:
@@ -75,7 +80,7 @@ def url(given: str) -> str:
     place = parts.netloc.rpartition("@")
     netloc = f"{MASK}@{place[2]}" if place[1] else parts.netloc
     return _shapes_masked(
-        urlunsplit((parts.scheme, netloc, parts.path, _form_masked(parts.query), _form_masked(parts.fragment)))
+        urlunsplit((parts.scheme, netloc, parts.path, _form_masked(parts.query, also), _form_masked(parts.fragment)))
     )
 
 
@@ -134,11 +139,12 @@ def _json_masked(value: Any) -> Any:
     return value
 
 
-def _form_masked(given: str) -> str:
+def _form_masked(given: str, also: Collection[str] = ()) -> str:
     pairs = []
     for pair in given.split("&"):
-        name, equals, _ = pair.partition("=")
-        pairs.append(f"{name}={MASK}" if equals and is_sensitive(unquote_plus(name)) else pair)
+        written, equals, _ = pair.partition("=")
+        name = unquote_plus(written)
+        pairs.append(f"{written}={MASK}" if equals and (is_sensitive(name) or name.lower() in also) else pair)
     return "&".join(pairs)
 
 

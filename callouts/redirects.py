@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 import requests
 
 from callouts.errors import RedirectRefused
+from credentials.origins import Origin
 
 __all__ = ["is_same_origin", "next_request"]
 
@@ -19,10 +20,12 @@ _FOR_READS = {301, 302, 303}
 _BODY_HEADERS = ("Content-Length", "Content-Type", "Content-Encoding", "Transfer-Encoding")
 
 
-def next_request(asked: requests.PreparedRequest, answer: requests.Response) -> requests.PreparedRequest | None:
+def next_request(
+    asked: requests.PreparedRequest, answer: requests.Response, *, within: Origin
+) -> requests.PreparedRequest | None:
     """Return the request that the redirect asks for, or `None` when the answer is one to return.
 
-    Raises `RedirectRefused` when it leads to another origin.
+    Raises `RedirectRefused` when it leads out of the origin, its path included.
     """
     location = answer.headers.get("Location", "")
     is_read = asked.method in {"GET", "HEAD"}
@@ -32,7 +35,7 @@ def next_request(asked: requests.PreparedRequest, answer: requests.Response) -> 
     ):
         return None
     follow_up = asked.copy()
-    follow_up.url = _target(asked.url or "", location)
+    follow_up.url = _target(asked.url or "", location, within)
     if sees_other:
         follow_up.method = "GET"
         follow_up.body = None
@@ -49,7 +52,7 @@ def is_same_origin(one: str, other: str) -> bool:
         return False
 
 
-def _target(asked_url: str, location: str) -> str:
+def _target(asked_url: str, location: str, within: Origin) -> str:
     # What http.client reads as Latin-1 is UTF-8 where servers send more than ASCII.
     readable = location.encode("latin-1", "replace").decode("utf-8", "replace")
     prepared = requests.PreparedRequest()
@@ -61,6 +64,8 @@ def _target(asked_url: str, location: str) -> str:
     if not is_same_origin(asked_url, target) or urlsplit(target).username is not None:
         host = urlsplit(target).hostname or "another scheme"
         raise RedirectRefused(f"The answer is a redirect to {host}, outside of the named credential's origin.")
+    if not within.holds_path(urlsplit(target).path):
+        raise RedirectRefused("The answer is a redirect out of the named credential's path.")
     return target
 
 

@@ -11,9 +11,10 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.views.decorators.debug import sensitive_variables
 
-from credentials.errors import CredentialInvalid, SecretRefused
+from credentials.errors import CredentialInvalid, SecretRefused, SettingsRefused
 from credentials.models import (
     ExternalCredential,
+    IdentityProvider,
     NamedCredential,
     Principal,
     PrincipalKind,
@@ -21,15 +22,18 @@ from credentials.models import (
     PrincipalStatus,
     StoredToken,
 )
-from credentials.protocols.options import cleaned_secrets, cleaned_settings
+from credentials.protocols.options import ProtocolOption, SettingValue, cleaned_secrets, cleaned_settings
 from credentials.registry import get_protocol
+from credentials.resolver import effective_settings, with_provider_endpoints
 from isthmus import clock
+from isthmus.audit import actions as audit
 from isthmus.logs import get_logger
 from isthmus.vault.errors import SealBroken, UnknownKey
 from isthmus.vault.secret import Secret
 
 __all__ = [
     "change_settings",
+    "checked_settings",
     "create_external_credential",
     "create_named_credential",
     "create_principal",
@@ -40,6 +44,7 @@ __all__ = [
     "forget_secret",
     "replace_secret",
     "replace_secrets",
+    "save_named_credential",
 ]
 
 log = get_logger(__name__)
@@ -48,15 +53,32 @@ _Row = TypeVar("_Row", bound=models.Model)
 
 
 def create_external_credential(
-    name: str, *, protocol: str, label: str = "", settings: Mapping[str, object] | None = None
+    name: str,
+    *,
+    protocol: str,
+    label: str = "",
+    settings: Mapping[str, object] | None = None,
+    identity_provider: IdentityProvider | None = None,
 ) -> ExternalCredential:
     """Make an external credential. Raises `UnknownProtocol`, `SettingsRefused` or `CredentialInvalid`."""
-    cleaned = cleaned_settings(get_protocol(protocol).options, settings or {})
-    return _saved(ExternalCredential(name=name, label=label, protocol=protocol, settings=cleaned))
+    cleaned = checked_settings(protocol, settings or {}, identity_provider)
+    with transaction.atomic():
+        made = _saved(
+            ExternalCredential(
+                name=name, label=label, protocol=protocol, settings=cleaned, identity_provider=identity_provider
+            )
+        )
+        audit.record("credentials.external_credential_made", target=name, details={"protocol": protocol})
+    return made
 
 
 def ensure_external_credential(
-    name: str, *, protocol: str, label: str = "", settings: Mapping[str, object] | None = None
+    name: str,
+    *,
+    protocol: str,
+    label: str = "",
+    settings: Mapping[str, object] | None = None,
+    identity_provider: IdentityProvider | None = None,
 ) -> ExternalCredential:
     """Make the external credential be like this. Raises as `create_external_credential` does.
 
@@ -65,25 +87,58 @@ def ensure_external_credential(
     with transaction.atomic():
         found = ExternalCredential.objects.select_for_update().filter(name=name).first()
         if found is None:
-            return create_external_credential(name, protocol=protocol, label=label, settings=settings)
+            return create_external_credential(
+                name, protocol=protocol, label=label, settings=settings, identity_provider=identity_provider
+            )
         if found.protocol != protocol:
             raise CredentialInvalid(f"{name} uses {found.protocol}; make another external credential for {protocol}.")
         if found.label != label:
             found.label = label
             _saved(found)
-        return change_settings(found, settings or {})
+        return change_settings(found, settings or {}, identity_provider=identity_provider or found.identity_provider)
 
 
-def change_settings(external_credential: ExternalCredential, settings: Mapping[str, object]) -> ExternalCredential:
-    """Replace the settings; tokens that were fetched under other ones are dropped. Raises `SettingsRefused`."""
-    cleaned = cleaned_settings(get_protocol(external_credential.protocol).options, settings)
-    if cleaned == external_credential.settings:
-        return external_credential
+def change_settings(
+    external_credential: ExternalCredential,
+    settings: Mapping[str, object],
+    *,
+    identity_provider: IdentityProvider | None = None,
+) -> ExternalCredential:
+    """Replace the settings and the provider; tokens fetched under other ones are dropped. Raises `SettingsRefused`."""
+    cleaned = checked_settings(external_credential.protocol, settings, identity_provider)
     with transaction.atomic():
-        external_credential.settings = cleaned
-        external_credential.save(update_fields=["settings"])
+        # Read from the database: a form has put the new provider into the object already.
+        before = ExternalCredential.objects.select_for_update().get(pk=external_credential.pk)
+        external_credential.settings, external_credential.identity_provider = cleaned, identity_provider
+        if cleaned == before.settings and before.identity_provider == identity_provider:
+            return external_credential
+        changed = sorted(
+            name for name in {*cleaned, *before.settings} if cleaned.get(name) != before.settings.get(name)
+        )
+        external_credential.save(update_fields=["settings", "identity_provider"])
         StoredToken.objects.filter(principal__external_credential=external_credential).delete()
+        for principal in external_credential.principals.all():
+            _note_configuration(principal)
+        audit.record(
+            "credentials.external_credential_changed", target=external_credential.name, details={"settings": changed}
+        )
     return external_credential
+
+
+def checked_settings(
+    protocol: str, settings: Mapping[str, object], identity_provider: IdentityProvider | None
+) -> dict[str, SettingValue]:
+    """Return the settings as they are kept, with what the provider gives left open.
+
+    Raises `UnknownProtocol` or `SettingsRefused`.
+    """
+    known = get_protocol(protocol)
+    if known.needs_provider and identity_provider is None:
+        raise SettingsRefused(f"{known.label} needs an identity provider.", fields=["identity_provider"])
+    filled = with_provider_endpoints(known, settings, identity_provider)
+    cleaned = cleaned_settings(known.options, filled, refuse=known.refuse_settings)
+    from_provider = {name for name, value in filled.items() if value != settings.get(name)}
+    return {name: "" if name in from_provider else value for name, value in cleaned.items()}
 
 
 @sensitive_variables()
@@ -104,6 +159,7 @@ def create_principal(
             replace_secrets(made, secrets)
         else:
             _note_configuration(made)
+        audit.record("credentials.principal_made", target=made.target, details={"kind": str(made.kind)})
     return made
 
 
@@ -143,7 +199,7 @@ def create_named_credential(
     allow_internal_addresses: bool = False,
 ) -> NamedCredential:
     """Make a named credential. Without `principal` each user's permission sets decide. Raises `CredentialInvalid`."""
-    return _saved(
+    return save_named_credential(
         NamedCredential(
             name=name,
             url=url,
@@ -175,7 +231,28 @@ def ensure_named_credential(
         found.label = label
         found.is_enabled = is_enabled
         found.allow_internal_addresses = allow_internal_addresses
-        return _saved(found)
+        return save_named_credential(found)
+
+
+_AUDITED = (
+    "url", "external_credential_id", "principal_id", "is_enabled", "allow_internal_addresses", "client_certificate_id",
+    "ca_bundle", "label",
+)  # fmt: skip
+
+
+def save_named_credential(named: NamedCredential) -> NamedCredential:
+    """Save it if it makes sense, and record what changed. Raises `CredentialInvalid`."""
+    with transaction.atomic():
+        before = NamedCredential.objects.select_for_update().filter(pk=named.pk).first()
+        saved = _saved(named)
+        if before is None:
+            audit.record("credentials.named_credential_made", target=named.name, details={"url": named.url})
+        elif changed := [name for name in _AUDITED if getattr(before, name) != getattr(named, name)]:
+            details: dict[str, object] = {"changed": changed}
+            if "url" in changed:
+                details["url"] = {"before": before.url, "after": named.url}
+            audit.record("credentials.named_credential_changed", target=named.name, details=details)
+    return saved
 
 
 @sensitive_variables()
@@ -191,7 +268,7 @@ def replace_secrets(principal: Principal, secrets: Mapping[str, str], *, user: U
     `user` is whose they are at a per-user principal, and `None` at a named one. Raises `SecretRefused`.
     """
     _refuse_wrong_owner(principal, user)
-    cleaned = cleaned_secrets(get_protocol(principal.external_credential.protocol).options, secrets)
+    cleaned = cleaned_secrets(_secret_options(principal), secrets)
     with transaction.atomic():
         for name, value in cleaned.items():
             PrincipalSecret.objects.update_or_create(
@@ -203,6 +280,7 @@ def replace_secrets(principal: Principal, secrets: Mapping[str, str], *, user: U
             )
         discard_tokens(principal, user=user)
         _note_configuration(principal)
+        audit.record("credentials.secrets_replaced", target=principal.target, details=_about(sorted(cleaned), user))
     log.info("credentials.secrets_replaced", principal=principal.target, names=sorted(cleaned))
 
 
@@ -212,12 +290,25 @@ def forget_secret(principal: Principal, name: str, *, user: User | None = None) 
         PrincipalSecret.objects.of(principal, user).filter(name=name).delete()
         discard_tokens(principal, user=user)
         _note_configuration(principal)
+        audit.record("credentials.secret_forgotten", target=principal.target, details=_about([name], user))
     log.info("credentials.secret_forgotten", principal=principal.target, names=[name])
 
 
 def discard_tokens(principal: Principal, *, user: User | None = None) -> None:
     """Drop the stored access token, so that the next callout fetches one."""
-    StoredToken.objects.filter(principal=principal, user=user).delete()
+    kept = StoredToken.objects.filter(principal=principal, user=user)
+    # A grant that a person gave is not ours to throw away: it ends by disconnecting.
+    kept.filter(refresh_token=None).delete()
+    kept.update(access_token=None, expires_at=None, failure_code="", failure_reason="", failed_at=None)
+
+
+def _about(names: list[str], user: User | None) -> dict[str, object]:
+    return {"names": names, **({"user": user.get_username()} if user else {})}
+
+
+def _secret_options(principal: Principal) -> list[ProtocolOption]:
+    external = principal.external_credential
+    return get_protocol(external.protocol).secret_options(effective_settings(external))
 
 
 def _saved(row: _Row) -> _Row:
@@ -254,12 +345,15 @@ def _changed_secrets(principal: Principal, secrets: Mapping[str, str]) -> dict[s
 
 def _note_configuration(principal: Principal) -> None:
     """Set the principal's status from the secrets it has now."""
-    options = get_protocol(principal.external_credential.protocol).secret_options()
-    required = {option.name for option in options if option.is_required}
+    external = ExternalCredential.objects.get(pk=principal.external_credential_id)
+    protocol = get_protocol(external.protocol)
+    required = {option.name for option in protocol.secret_options(external.settings) if option.is_required}
     held: dict[int | None, set[str]] = {}
     for user_id, name in PrincipalSecret.objects.filter(principal=principal).values_list("user_id", "name"):
         held.setdefault(user_id, set()).add(name)
     is_complete = not required or any(required <= names for names in held.values())
+    if protocol.is_interactive:
+        is_complete = StoredToken.objects.filter(principal=principal, connected_at__isnull=False).exists()
     principal.status = PrincipalStatus.CONFIGURED if is_complete else PrincipalStatus.NOT_CONFIGURED
     principal.status_reason = ""
     principal.status_at = clock.now()

@@ -67,12 +67,22 @@ class ExternalCredentialAdmin(ModelAdmin):
         settings = [
             setting_field_name(protocol, option) for protocol in protocols for option in protocol.setting_options()
         ]
-        main: _Fieldsets = [(None, {"fields": ("name", "label", "protocol")})]
+        main: _Fieldsets = [(None, {"fields": ("name", "label", "protocol", "identity_provider")})]
         return [*main, ("Settings", {"fields": settings})] if settings else main
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if not change:
+            made = actions.create_external_credential(
+                obj.name,
+                protocol=obj.protocol,
+                label=obj.label,
+                settings=form.cleaned_settings,
+                identity_provider=obj.identity_provider,
+            )
+            obj.pk = made.pk
+            return
         super().save_model(request, obj, form, change)
-        actions.change_settings(obj, form.cleaned_settings)
+        actions.change_settings(obj, form.cleaned_settings, identity_provider=obj.identity_provider)
 
 
 @admin.register(Principal)
@@ -163,7 +173,14 @@ class NamedCredentialAdmin(ModelAdmin):
     list_filter = ("is_enabled", "external_credential")
     list_select_related = ("external_credential", "principal__external_credential")
     search_fields = ("name", "label", "url")
-    fields = ("name", "label", "url", "external_credential", "principal", "is_enabled", "allow_internal_addresses")
+    fieldsets = (
+        (None, {"fields": ("name", "label", "url", "is_enabled")}),
+        ("Authentication", {"fields": ("external_credential", "principal")}),
+        ("Network", {"fields": ("allow_internal_addresses", "client_certificate", "ca_bundle")}),
+    )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
         return ("name",) if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        actions.save_named_credential(obj)

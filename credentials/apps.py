@@ -4,6 +4,7 @@ from django.apps import AppConfig
 from django.core import checks
 
 from isthmus.access.registry import register_grant_kind
+from isthmus.audit.registry import AuditAction, register_actions
 
 
 class CredentialsConfig(AppConfig):
@@ -16,4 +17,29 @@ class CredentialsConfig(AppConfig):
         from credentials.grants import PRINCIPAL
 
         register_grant_kind(PRINCIPAL)
+        register_actions(
+            *(
+                AuditAction(name=f"credentials.{name}", label=label)
+                for name, label in (
+                    ("external_credential_made", "External credential made"),
+                    ("external_credential_changed", "External credential changed"),
+                    ("provider_made", "Identity provider made"),
+                    ("provider_changed", "Identity provider changed"),
+                    ("principal_made", "Principal made"),
+                    ("named_credential_made", "Named credential made"),
+                    ("named_credential_changed", "Named credential changed"),
+                    ("secrets_replaced", "Secrets replaced"),
+                    ("secret_forgotten", "Secret forgotten"),
+                    ("certificate_replaced", "Certificate replaced"),
+                    ("connected", "Principal connected"),
+                    ("disconnected", "Principal disconnected"),
+                    ("connection_tested", "Connection tested"),
+                    ("manifest_exported", "Manifest exported"),
+                    ("manifest_applied", "Manifest applied"),
+                    ("deleted", "Credential deleted"),
+                    ("used", "Credential used"),
+                    ("refused", "Credential refused"),
+                )
+            )
+        )
         checks.register(check_external_credentials, checks.Tags.database)

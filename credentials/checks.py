@@ -7,8 +7,7 @@ from django.db import DatabaseError
 
 from credentials.errors import CredentialRefused
 from credentials.models import ExternalCredential
-from credentials.protocols.options import cleaned_settings
-from credentials.registry import get_protocol
+from credentials.resolver import effective_settings
 
 __all__ = ["check_external_credentials"]
 
@@ -18,13 +17,13 @@ def check_external_credentials(databases: Sequence[str] | None = None, **_: obje
     found: list[checks.CheckMessage] = []
     for alias in databases or ():
         try:
-            rows = list(ExternalCredential.objects.using(alias))
+            rows = list(ExternalCredential.objects.using(alias).select_related("identity_provider"))
         except DatabaseError:
             # Before the first migration there is nothing to check.
             continue
         for row in rows:
             try:
-                cleaned_settings(get_protocol(row.protocol).options, row.settings)
+                effective_settings(row)
             except CredentialRefused as error:
                 hint = "Correct it under Credentials, External credentials."
                 found.append(checks.Warning(error.message, hint=hint, obj=row, id="credentials.W001"))

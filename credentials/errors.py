@@ -7,31 +7,42 @@ IsthmusError
     │   ├── CredentialDisabled
     │   ├── PrincipalAccessRefused
     │   ├── PrincipalNotConfigured
+    │   ├── NotConnected               nobody has consented yet, or the consent is over
+    │   ├── ConnectionRefused          a consent that cannot be taken: wrong state, wrong issuer, refused
     │   ├── InsecureOrigin
     │   ├── OutsideOrigin
     │   ├── UnknownProtocol
     │   ├── SettingsRefused
-    │   └── SecretRefused
+    │   ├── SecretRefused
+    │   └── CertificateRefused
     └── AuthenticationFailed           the other side did not let us in
         ├── TokenEndpointFailed        500, 429, no answer: may work later
         ├── TokenEndpointRefused       400, 401: the secrets or the settings are wrong
         ├── TokenAnswerBroken          HTML, no access_token: this is no token endpoint
         ├── TokenTypeUnsupported       the token is not a bearer token
-        └── TokenWaitTimedOut          another callout is still fetching the token: may work later
+        ├── TokenWaitTimedOut          another callout is still fetching the token: may work later
+        ├── TokenNeedsCommit           a token must be renewed, and the transaction around could undo it
+        └── DiscoveryFailed            the identity provider's own description cannot be had
 
 No message ever carries a secret, a token, or text that the other side sent.
 """
+
+from collections.abc import Sequence
 
 from isthmus.access.errors import PermissionRefused
 from isthmus.errors import IsthmusError
 
 __all__ = [
     "AuthenticationFailed",
+    "CertificateRefused",
+    "ConnectionRefused",
     "CredentialDisabled",
     "CredentialError",
     "CredentialInvalid",
     "CredentialRefused",
+    "DiscoveryFailed",
     "InsecureOrigin",
+    "NotConnected",
     "OutsideOrigin",
     "PrincipalAccessRefused",
     "PrincipalNotConfigured",
@@ -40,6 +51,7 @@ __all__ = [
     "TokenAnswerBroken",
     "TokenEndpointFailed",
     "TokenEndpointRefused",
+    "TokenNeedsCommit",
     "TokenTypeUnsupported",
     "TokenWaitTimedOut",
     "UnknownNamedCredential",
@@ -86,6 +98,18 @@ class PrincipalNotConfigured(CredentialRefused):
     code = "PRINCIPAL_NOT_CONFIGURED"
 
 
+class NotConnected(PrincipalNotConfigured):
+    """Nobody has consented at the identity provider yet. Connect the principal."""
+
+    code = "PRINCIPAL_NOT_CONNECTED"
+
+
+class ConnectionRefused(CredentialRefused):
+    """The identity provider's answer cannot be taken. Connect again."""
+
+    code = "CONNECTION_REFUSED"
+
+
 class InsecureOrigin(CredentialRefused):
     """Secrets are sent over https only; plain http takes a credential that allows internal addresses."""
 
@@ -122,6 +146,12 @@ class SecretRefused(CredentialRefused):
     code = "PRINCIPAL_SECRET_INVALID"
 
 
+class CertificateRefused(CredentialRefused):
+    """The certificate or its key cannot be used."""
+
+    code = "CERTIFICATE_INVALID"
+
+
 class AuthenticationFailed(CredentialError):
     """The other system did not let us in."""
 
@@ -141,6 +171,11 @@ class TokenEndpointRefused(AuthenticationFailed):
 
     code = "TOKEN_ENDPOINT_REFUSED"
 
+    def __init__(self, message: str = "", *, fields: Sequence[str] = (), is_grant_invalid: bool = False) -> None:
+        """Tell whether the endpoint said that the grant (a refresh token, say) is over."""
+        super().__init__(message, fields=fields)
+        self.is_grant_invalid = is_grant_invalid
+
 
 class TokenAnswerBroken(AuthenticationFailed):
     """The token endpoint answered with something that holds no access token. Check the token URL."""
@@ -159,4 +194,18 @@ class TokenWaitTimedOut(AuthenticationFailed):
 
     code = "TOKEN_WAIT_TIMED_OUT"
     status = 503
+    retryable = True
+
+
+class TokenNeedsCommit(AuthenticationFailed):
+    """The token must be renewed, and the open transaction could undo that: end it first, or use callouts.enqueue."""
+
+    code = "TOKEN_NEEDS_COMMIT"
+    status = 409
+
+
+class DiscoveryFailed(AuthenticationFailed):
+    """The identity provider's description could not be read. Check the issuer, or enter the endpoints."""
+
+    code = "DISCOVERY_FAILED"
     retryable = True

@@ -10,14 +10,16 @@ from unfold.widgets import (
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminPasswordWidget,
     UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
     UnfoldBooleanSwitchWidget,
 )
 
+from credentials import actions
 from credentials.errors import CredentialRefused
-from credentials.models import ExternalCredential, Principal, PrincipalKind, PrincipalSecret
+from credentials.models import Certificate, ExternalCredential, Principal, PrincipalKind, PrincipalSecret
 from credentials.protocols.base import AuthenticationProtocol
-from credentials.protocols.options import ProtocolOption, cleaned_secrets, cleaned_settings
+from credentials.protocols.options import ProtocolOption, cleaned_secrets
 from credentials.registry import all_protocols, get_protocol
 from isthmus import clock
 from isthmus.vault.errors import VaultError
@@ -31,6 +33,7 @@ __all__ = [
     "external_credential_form",
     "principal_form",
     "secret_field_name",
+    "secret_options_of",
     "setting_field_name",
 ]
 
@@ -65,7 +68,7 @@ class ExternalCredentialForm(forms.ModelForm):  # type: ignore[type-arg]  # not 
 
     class Meta:
         model = ExternalCredential
-        fields = ("name", "label", "protocol")
+        fields = ("name", "label", "protocol", "identity_provider")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -86,10 +89,12 @@ class ExternalCredentialForm(forms.ModelForm):  # type: ignore[type-arg]  # not 
         fields = {option.name: setting_field_name(protocol, option) for option in protocol.setting_options()}
         given = {option: cleaned[field] for option, field in fields.items() if field in cleaned}
         try:
-            self.cleaned_settings = cleaned_settings(protocol.options, given)
+            self.cleaned_settings = actions.checked_settings(protocol.name, given, cleaned.get("identity_provider"))
         except CredentialRefused as error:
             for option in error.fields:
-                self.add_error(fields.get(option), error.message)
+                self.add_error(
+                    "identity_provider" if option == "identity_provider" else fields.get(option), error.message
+                )
         return cleaned
 
 
@@ -108,12 +113,12 @@ class PrincipalForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscript
         self.new_secrets = {}
         if not self.instance.pk:
             return cleaned
-        protocol = get_protocol(self.instance.external_credential.protocol)
-        fields = {option.name: secret_field_name(option) for option in protocol.secret_options()}
+        options = secret_options_of(self.instance)
+        fields = {option.name: secret_field_name(option) for option in options}
         entered = {name: cleaned.get(field) for name, field in fields.items()}
         try:
             self.new_secrets = cleaned_secrets(
-                protocol.options, {name: value for name, value in entered.items() if value and value != MASK}
+                options, {name: value for name, value in entered.items() if value and value != MASK}
             )
         except CredentialRefused as error:
             for name in error.fields:
@@ -141,9 +146,9 @@ def principal_form(principal: Principal | None) -> type[PrincipalForm]:
         return PrincipalForm
     is_per_user = principal.kind == PrincipalKind.PER_USER
     rows = {} if is_per_user else {row.name: row for row in PrincipalSecret.objects.of(principal, None)}
-    protocol = get_protocol(principal.external_credential.protocol)
     declared: dict[str, Any] = {
-        secret_field_name(option): _secret_input(option, rows.get(option.name)) for option in protocol.secret_options()
+        secret_field_name(option): _secret_input(option, rows.get(option.name))
+        for option in secret_options_of(principal)
     }
     if is_per_user:
         declared[OWNER_FIELD] = forms.ModelChoiceField(
@@ -154,6 +159,15 @@ def principal_form(principal: Principal | None) -> type[PrincipalForm]:
             help_text="The user whose secrets are entered below.",
         )
     return type("PrincipalForm", (PrincipalForm,), declared)
+
+
+def secret_options_of(principal: Principal) -> list[ProtocolOption]:
+    """Return what a principal's page asks for; nothing while the external credential's settings do not fit."""
+    external = principal.external_credential
+    try:
+        return get_protocol(external.protocol).secret_options(external.settings)
+    except CredentialRefused:
+        return []
 
 
 def _setting_input(option: ProtocolOption) -> forms.Field:
@@ -169,7 +183,31 @@ def _setting_input(option: ProtocolOption) -> forms.Field:
         return forms.IntegerField(widget=UnfoldAdminIntegerFieldWidget(), **common)
     if option.choices:
         return forms.ChoiceField(choices=list(option.choices), widget=UnfoldAdminSelectWidget(), **common)
+    if option.type == "certificate":
+        names = Certificate.objects.values_list("name", "label")
+        return forms.ChoiceField(
+            choices=lambda: [("", "None"), *((name, label or name) for name, label in names.all())],
+            widget=UnfoldAdminSelectWidget(),
+            **common,
+        )
+    if option.type == "principal":
+        principals = Principal.objects.select_related("external_credential")
+        return forms.ChoiceField(
+            choices=lambda: [("", "None"), *((each.target, each.target) for each in principals.all())],
+            widget=UnfoldAdminSelectWidget(),
+            **common,
+        )
+    if option.type == "long_text":
+        return _LinesField(widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}), **common)
     return forms.CharField(widget=UnfoldAdminTextInputWidget(), **common)
+
+
+class _LinesField(forms.CharField):
+    """A text of lines: browsers send CR and LF."""
+
+    def to_python(self, value: Any) -> Any:
+        text = super().to_python(value)
+        return text.replace("\r\n", "\n") if isinstance(text, str) else text
 
 
 def _secret_input(option: ProtocolOption, row: PrincipalSecret | None) -> forms.Field:

@@ -13,7 +13,12 @@ from isthmus import clock, ids
 from isthmus.vault.fields import EncryptedTextField
 
 __all__ = [
+    "AuthorizationRequest",
+    "Certificate",
+    "ClientAuthentication",
+    "ConnectionState",
     "ExternalCredential",
+    "IdentityProvider",
     "NamedCredential",
     "Principal",
     "PrincipalKind",
@@ -52,6 +57,84 @@ class PrincipalStatus(models.TextChoices):
     FAILED = "failed", "Failed"
 
 
+class ClientAuthentication(models.TextChoices):
+    """How we prove ourselves to an identity provider."""
+
+    HEADER = "header", "Secret in the Authorization header"
+    BODY = "body", "Secret in the body"
+    PRIVATE_KEY_JWT = "private_key_jwt", "Signed assertion (private_key_jwt)"
+    NONE = "none", "None: a public client"
+
+
+class Certificate(models.Model):
+    """A certificate of ours with its private key: proves us in mutual TLS and signs assertions and tokens."""
+
+    id = models.UUIDField(primary_key=True, default=ids.new_uuid, editable=False)
+    name = models.CharField(max_length=80, unique=True, validators=[validate_api_name])
+    label = models.CharField(max_length=120, blank=True)
+    certificate_pem = models.TextField(
+        blank=True, editable=False, help_text="The certificate and those that lead to its authority. Public."
+    )
+    private_key = EncryptedTextField()
+    signing_request_pem = models.TextField(blank=True, editable=False, help_text="Waits to be signed by an authority.")
+    subject = models.CharField(max_length=500, blank=True, editable=False)
+    issuer = models.CharField(max_length=500, blank=True, editable=False)
+    serial_number = models.CharField(max_length=60, blank=True, editable=False)
+    key_type = models.CharField(max_length=40, blank=True, editable=False)
+    fingerprint = models.CharField(max_length=64, blank=True, editable=False, help_text="SHA-256.")
+    not_before = models.DateTimeField(null=True, blank=True, editable=False)
+    not_after = models.DateTimeField(null=True, blank=True, editable=False)
+    replaced_at = models.DateTimeField(default=clock.now, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.label or self.name
+
+
+class IdentityProvider(models.Model):
+    """Who issues tokens to us (an *external auth identity provider*). Any number of external credentials share one."""
+
+    id = models.UUIDField(primary_key=True, default=ids.new_uuid, editable=False)
+    name = models.CharField(max_length=80, unique=True, validators=[validate_api_name])
+    label = models.CharField(max_length=120, blank=True)
+    issuer = models.CharField(
+        max_length=500, blank=True, help_text="With an issuer the endpoints are discovered; without, enter them."
+    )
+    authorization_endpoint = models.CharField(max_length=500, blank=True)
+    token_endpoint = models.CharField(max_length=500, blank=True)
+    revocation_endpoint = models.CharField(max_length=500, blank=True)
+    introspection_endpoint = models.CharField(max_length=500, blank=True)
+    jwks_uri = models.CharField("JWKS URI", max_length=500, blank=True)
+    metadata = models.JSONField(default=dict, blank=True, editable=False, help_text="What the issuer says of itself.")
+    discovered_at = models.DateTimeField(null=True, blank=True, editable=False)
+    client_id = models.CharField(max_length=500, help_text="As whom the provider knows us.")
+    client_authentication = models.CharField(
+        max_length=20, choices=ClientAuthentication.choices, default=ClientAuthentication.HEADER
+    )
+    client_secret = EncryptedTextField(null=True)  # type: ignore[misc]  # the field's type has one form; reads say None
+    client_secret_set_at = models.DateTimeField(null=True, blank=True, editable=False)
+    certificate = models.ForeignKey(
+        Certificate,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="identity_providers",
+        help_text="Signs the assertion, where that is how we prove ourselves.",
+    )
+    assertion_audience = models.CharField(max_length=500, blank=True, help_text="Empty: the issuer, or the token endpoint.")
+    allow_internal_addresses = models.BooleanField(
+        default=False, help_text="The provider is in the house: private addresses and plain http."
+    )
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.label or self.name
+
+
 class ExternalCredential(models.Model):
     """How to authenticate at a system: a protocol and its settings, which hold no secrets."""
 
@@ -61,6 +144,14 @@ class ExternalCredential(models.Model):
     label = models.CharField(max_length=120, blank=True)
     protocol = models.CharField(max_length=60, help_text="Name of an authentication protocol.")
     settings = models.JSONField(default=dict, blank=True, help_text="The protocol's options that are no secrets.")
+    identity_provider = models.ForeignKey(
+        IdentityProvider,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="external_credentials",
+        help_text="Gives endpoints that the settings leave open, and the client of the authorization code.",
+    )
 
     class Meta:
         ordering = ["name"]
@@ -164,6 +255,19 @@ class NamedCredential(models.Model):
     allow_internal_addresses = models.BooleanField(
         default=False, help_text="Let callouts reach private and local networks; needed for systems in the house."
     )
+    client_certificate = models.ForeignKey(
+        Certificate,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="named_credentials",
+        help_text="Shown to the system when it asks who we are (mutual TLS).",
+    )
+    ca_bundle = models.TextField(
+        "certificate authorities",
+        blank=True,
+        help_text="PEM. The authorities to trust for this system; empty: the public ones.",
+    )
 
     objects = NamedCredentialQuerySet.as_manager()
 
@@ -178,8 +282,17 @@ class NamedCredential(models.Model):
             raise ValidationError({"principal": "The principal belongs to another external credential."})
 
 
+class ConnectionState(models.TextChoices):
+    """What is known of one grant."""
+
+    NOT_CONNECTED = "not_connected", "Not connected"
+    CONNECTED = "connected", "Connected"
+    IN_DOUBT = "in_doubt", "In doubt"
+    FAILED = "failed", "Failed"
+
+
 class StoredToken(models.Model):
-    """An access token of a principal (or of one user at a per-user principal), and who is fetching the next one."""
+    """The tokens of a principal (or of one user at a per-user principal), and who is fetching the next one."""
 
     id = models.UUIDField(primary_key=True, default=ids.new_uuid, editable=False)
     principal = models.ForeignKey(Principal, on_delete=models.CASCADE, related_name="tokens")
@@ -187,6 +300,16 @@ class StoredToken(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, blank=True, related_name="+"
     )
     access_token = EncryptedTextField(null=True)  # type: ignore[misc]  # the field's type has one form; reads say None
+    refresh_token = EncryptedTextField(null=True)  # type: ignore[misc]  # as above
+    previous_refresh_token = EncryptedTextField(null=True)  # type: ignore[misc]  # as above
+    scope = models.TextField(blank=True)
+    connected_at = models.DateTimeField(null=True, blank=True, help_text="When a person consented.")
+    connected_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    in_doubt_since = models.DateTimeField(
+        null=True, blank=True, help_text="When a token request was sent whose answer is not known."
+    )
     token_type = models.CharField(max_length=40, blank=True)
     obtained_at = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
@@ -213,3 +336,41 @@ class StoredToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.principal} token"
+
+    @property
+    def state(self) -> ConnectionState:
+        """What a person should know of it."""
+        if self.failure_code and self.access_token is None and self.refresh_token is None:
+            return ConnectionState.FAILED
+        if self.refresh_token is None and self.access_token is None:
+            return ConnectionState.NOT_CONNECTED
+        if self.in_doubt_since is not None:
+            return ConnectionState.IN_DOUBT
+        return ConnectionState.FAILED if self.failure_code else ConnectionState.CONNECTED
+
+
+class AuthorizationRequest(models.Model):
+    """A person who was sent to an identity provider's page and has not come back yet. Used once, then over."""
+
+    id = models.UUIDField(primary_key=True, default=ids.new_uuid, editable=False)
+    state_hash = models.CharField(max_length=64, unique=True)
+    principal = models.ForeignKey(Principal, on_delete=models.CASCADE, related_name="+")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        null=True,
+        related_name="+",
+        help_text="Whose grant it will be at a per-user principal; empty at a named one.",
+    )
+    started_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    code_verifier = EncryptedTextField()
+    return_to = models.CharField(max_length=500)
+    started_at = models.DateTimeField(default=clock.now)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-started_at"]
+
+    def __str__(self) -> str:
+        return f"{self.principal} {self.started_at:%Y-%m-%d %H:%M}"

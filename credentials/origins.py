@@ -28,6 +28,7 @@ _SEPARATORS = re.compile(r"[/\\]")
 _UNPRINTABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 # A path is decoded until nothing changes, as a chain of proxies would; nobody needs more rounds than this.
 _MAXIMUM_ENCODING_DEPTH = 5
+_WRITTEN_TOGETHER = {"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO"}
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,15 @@ class Origin:
         rest = _STRAY_PERCENT.sub("%25", f"{path}{question_mark}{query}")
         return self._within(requote_uri(f"{self.base}{rest}"))
 
+    def holds_path(self, path: str) -> bool:
+        """Return whether a path that somebody else names (a redirect) lies within the origin, however it is read."""
+        try:
+            refuse_unsafe_characters(path)
+            _refuse_path(path)
+        except OutsideOrigin:
+            return False
+        return path == self.prefix or path.startswith(f"{self.prefix}/")
+
     def _within(self, url: str) -> str:
         """Return `url` if another reading of it still finds this origin: the last line of defence."""
         parts = urlsplit(url)
@@ -94,7 +104,9 @@ class Origin:
 def _authority(parts: SplitResult, port: int | None) -> str:
     try:
         host = parts.netloc.rpartition(":")[0] if port is not None else parts.netloc.removesuffix(":")
-        host = host if host.isascii() else host.encode("idna").decode()
+        if not host.isascii():
+            _refuse_mixed_scripts(host)
+            host = host.encode("idna").decode()
     except UnicodeError as error:
         raise OutsideOrigin("The host is not a valid name.") from error
     if not _HOST.fullmatch(host):
@@ -102,6 +114,17 @@ def _authority(parts: SplitResult, port: int | None) -> str:
     if port == 0:
         raise OutsideOrigin("There is no port 0.")
     return host.lower() if port is None else f"{host.lower()}:{port}"
+
+
+def _refuse_mixed_scripts(host: str) -> None:
+    """Raise `OutsideOrigin` for a label of several scripts: that is how one name is made to look like another.
+
+    https://www.unicode.org/reports/tr39/#Restriction_Level_Detection; scripts are told by the names of the characters.
+    """
+    for label in host.split("."):
+        scripts = {unicodedata.name(each, "?").split()[0] for each in label if each.isalpha()}
+        if len(scripts) > 1 and not scripts <= _WRITTEN_TOGETHER:
+            raise OutsideOrigin("The host mixes scripts, as names do that are made to look like others.")
 
 
 def refuse_unsafe_characters(text: str) -> None:

@@ -21,7 +21,11 @@ class NamedCredentialQuerySet(models.QuerySet["NamedCredential"]):
 
     def with_authentication(self) -> "NamedCredentialQuerySet":
         """Read the external credential and the fixed principal along, in the same query."""
-        return self.select_related("external_credential", "principal__external_credential")
+        return self.select_related(
+            "external_credential__identity_provider__certificate",
+            "principal__external_credential__identity_provider",
+            "client_certificate",
+        )
 
 
 class PrincipalQuerySet(models.QuerySet["Principal"]):

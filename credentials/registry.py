@@ -4,10 +4,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from credentials.errors import UnknownProtocol
+from credentials.protocols.aws_signature_v4 import AwsSignatureV4
 from credentials.protocols.base import AuthenticationProtocol
 from credentials.protocols.basic import Basic
+from credentials.protocols.custom_headers import CustomHeaders
 from credentials.protocols.no_authentication import NoAuthentication
+from credentials.protocols.oauth_authorization_code import OAuthAuthorizationCode
 from credentials.protocols.oauth_client_credentials import OAuthClientCredentials
+from credentials.protocols.oauth_jwt_bearer import OAuthJwtBearer
+from credentials.protocols.oauth_token_exchange import OAuthTokenExchange
+from credentials.protocols.self_signed_jwt import SelfSignedJwt
 
 __all__ = ["all_protocols", "get_protocol", "register_protocol", "register_protocol_temporarily"]
 
@@ -47,5 +53,15 @@ def all_protocols() -> list[type[AuthenticationProtocol]]:
     return sorted(_protocols.values(), key=lambda protocol: protocol.label)
 
 
-for _built_in in (NoAuthentication, Basic, OAuthClientCredentials):
+for _built_in in (
+    NoAuthentication,
+    Basic,
+    CustomHeaders,
+    OAuthClientCredentials,
+    OAuthAuthorizationCode,
+    OAuthJwtBearer,
+    OAuthTokenExchange,
+    SelfSignedJwt,
+    AwsSignatureV4,
+):
     register_protocol(_built_in)

@@ -10,6 +10,7 @@ from credentials.errors import AuthenticationFailed
 from credentials.protocols.base import AuthenticationFlow
 from credentials.tokens import AccessToken, Claim, Held, TokenAnswer
 from isthmus import clock, ids
+from isthmus.vault.secret import Secret
 
 __all__ = ["InMemoryTokenStore", "drive"]
 
@@ -43,6 +44,7 @@ class InMemoryTokenStore:
         self.failed_at: datetime | None = None
         self.holder: Claim | None = None
         self.claimed_until: datetime | None = None
+        self.refresh: list[Secret] = []
 
     def held(self) -> Held:
         return Held(generation=self.generation, token=self.token, failure=self.failure, failed_at=self.failed_at)
@@ -64,6 +66,8 @@ class InMemoryTokenStore:
             expires_at=now + timedelta(seconds=options.token_default_lifetime_seconds if seconds is None else seconds),
             generation=claim.generation + 1,
         )
+        if answer.refresh_token is not None:
+            self.refresh = [answer.refresh_token, *self.refresh[:1]]
         self._end(failure=None)
         return self.token
 
@@ -72,6 +76,14 @@ class InMemoryTokenStore:
 
     def release(self, claim: Claim) -> None:
         self.holder = self.claimed_until = None
+
+    def refresh_tokens(self) -> list[Secret]:
+        """Return what tests put into `refresh`, the newest first."""
+        return list(self.refresh)
+
+    def is_in_transaction(self) -> bool:
+        """Memory is committed at once."""
+        return False
 
     def wait(self, waited_turns: int) -> bool:
         """Never waits: in one thread there is nobody to wait for."""

@@ -9,11 +9,13 @@ on SQLite the waiting transaction would keep the holder from writing. Such a flo
 
 import time
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db import router, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import DateTimeField, Q, QuerySet, Value
+from django.db.models.functions import Coalesce
 
 from credentials.conf import options
 from credentials.errors import (
@@ -24,6 +26,7 @@ from credentials.errors import (
     TokenTypeUnsupported,
 )
 from credentials.models import Principal, PrincipalKind, PrincipalStatus, StoredToken
+from credentials.signals import connection_failed
 from credentials.tokens import AccessToken, Claim, Held, TokenAnswer
 from isthmus import clock, ids
 from isthmus.vault.secret import Secret
@@ -58,7 +61,7 @@ class DatabaseTokenStore:
         )
 
     def claim(self, seen: Held) -> Claim | None:
-        if self._is_in_transaction():
+        if self.is_in_transaction():
             return Claim(holder=_UNCLAIMED, generation=seen.generation)
         now = clock.now()
         claim = Claim(holder=ids.new_uuid(), generation=seen.generation)
@@ -66,6 +69,8 @@ class DatabaseTokenStore:
         is_free = Q(refresh_holder=None) | Q(refresh_lease_expires_at__lte=now)
         claimed = StoredToken.objects.filter(is_free, pk=row.pk, generation=seen.generation).update(
             refresh_holder=claim.holder,
+            # Committed before anything is sent: whatever ends this process, it is known that an answer may be missing.
+            in_doubt_since=Coalesce("in_doubt_since", Value(now, output_field=DateTimeField())),
             refresh_lease_expires_at=now + timedelta(seconds=options.token_refresh_lease_seconds),
         )
         return claim if claimed else None
@@ -77,7 +82,7 @@ class DatabaseTokenStore:
         token = AccessToken(
             text=answer.access_token, obtained_at=now, expires_at=now + lifetime, generation=claim.generation + 1
         )
-        transaction.on_commit(lambda: self._keep(claim, token), using=self._database)
+        transaction.on_commit(lambda: self._keep(claim, token, answer), using=self._database)
         return token
 
     def fail(self, claim: Claim, error: AuthenticationFailed) -> None:
@@ -85,7 +90,15 @@ class DatabaseTokenStore:
 
     def release(self, claim: Claim) -> None:
         if claim.holder != _UNCLAIMED:
-            self._claimed(claim).update(refresh_holder=None, refresh_lease_expires_at=None)
+            self._claimed(claim).update(refresh_holder=None, refresh_lease_expires_at=None, in_doubt_since=None)
+
+    def refresh_tokens(self) -> list[Secret]:
+        row = self._rows().first()
+        held = (row.refresh_token, row.previous_refresh_token) if row else ()
+        return [token for token in held if token is not None]
+
+    def is_in_transaction(self) -> bool:
+        return bool(transaction.get_connection(self._database).in_atomic_block)
 
     def wait(self, waited_turns: int) -> bool:
         if waited_turns * _WAIT_SECONDS >= options.token_wait_seconds:
@@ -97,9 +110,6 @@ class DatabaseTokenStore:
     def _database(self) -> str:
         return router.db_for_write(StoredToken)
 
-    def _is_in_transaction(self) -> bool:
-        return bool(transaction.get_connection(self._database).in_atomic_block)
-
     def _rows(self) -> QuerySet[StoredToken]:
         return StoredToken.objects.filter(principal=self._principal, user=self._user)
 
@@ -108,7 +118,27 @@ class DatabaseTokenStore:
         holder = None if claim.holder == _UNCLAIMED else claim.holder
         return self._rows().filter(refresh_holder=holder, generation=claim.generation)
 
-    def _keep(self, claim: Claim, token: AccessToken) -> None:
+    def connect(self, answer: TokenAnswer, *, connected_by: User) -> None:
+        """Keep what a person's consent brought; whatever was held before is over."""
+        now = clock.now()
+        seconds = answer.expires_in_seconds
+        lifetime = timedelta(seconds=options.token_default_lifetime_seconds if seconds is None else seconds)
+        with transaction.atomic(using=self._database):
+            row, _ = StoredToken.objects.select_for_update().get_or_create(principal=self._principal, user=self._user)
+            row.access_token = answer.access_token
+            row.refresh_token = answer.refresh_token
+            row.previous_refresh_token = None
+            row.scope = answer.scope
+            row.connected_at, row.connected_by = now, connected_by
+            row.obtained_at, row.expires_at = now, now + lifetime
+            row.generation += 1
+            row.token_generation = row.generation
+            row.refresh_holder = row.refresh_lease_expires_at = row.in_doubt_since = row.failed_at = None
+            row.failure_code = row.failure_reason = ""
+            row.save()
+            self._tell_principal(PrincipalStatus.AUTHENTICATED, "")
+
+    def _keep(self, claim: Claim, token: AccessToken, answer: TokenAnswer) -> None:
         if claim.holder == _UNCLAIMED:
             StoredToken.objects.get_or_create(principal=self._principal, user=self._user)
         row = self._claimed(claim).first()
@@ -116,8 +146,18 @@ class DatabaseTokenStore:
             # The lease ran out and somebody else has fetched, or the secrets were replaced: theirs is the one to keep.
             return
         row.access_token = token.text
+        rotated: dict[str, Any] = {}
+        if answer.refresh_token is not None:
+            # The one that was held is kept until the next refresh has shown that the new one works.
+            row.previous_refresh_token, row.refresh_token = row.refresh_token, answer.refresh_token
+            rotated = {
+                "refresh_token": row.refresh_token.as_sealed(),
+                "previous_refresh_token": row.previous_refresh_token and row.previous_refresh_token.as_sealed(),
+            }
         kept = self._claimed(claim).update(
             access_token=row.access_token.as_sealed(),
+            **rotated,
+            in_doubt_since=None,
             token_type="Bearer",  # noqa: S106 - a type, not a token
             obtained_at=token.obtained_at,
             expires_at=token.expires_at,
@@ -135,16 +175,35 @@ class DatabaseTokenStore:
     def _fail(self, claim: Claim, error: AuthenticationFailed) -> None:
         if claim.holder == _UNCLAIMED:
             StoredToken.objects.get_or_create(principal=self._principal, user=self._user)
-        failed = self._claimed(claim).update(
-            generation=claim.generation + 1,
-            refresh_holder=None,
-            refresh_lease_expires_at=None,
-            failure_code=error.code,
-            failure_reason=error.message,
-            failed_at=clock.now(),
-        )
-        if failed:
-            self._tell_principal(PrincipalStatus.FAILED, error.message)
+        with transaction.atomic(using=self._database):
+            row = self._claimed(claim).first()
+            if row is None:
+                return
+            reason = self._reason(row, error)
+            failed = self._claimed(claim).update(
+                generation=claim.generation + 1,
+                refresh_holder=None,
+                refresh_lease_expires_at=None,
+                # Without an answer it stays open whether the other side has acted.
+                **({} if isinstance(error, TokenEndpointFailed) else {"in_doubt_since": None}),
+                failure_code=error.code,
+                failure_reason=reason,
+                failed_at=clock.now(),
+            )
+            if failed:
+                self._tell_principal(PrincipalStatus.FAILED, reason)
+                if not error.retryable and row.failure_code != error.code:
+                    connection_failed.send(
+                        sender=StoredToken, principal=self._principal, user=self._user, code=error.code, reason=reason
+                    )
+
+    @staticmethod
+    def _reason(row: StoredToken, error: AuthenticationFailed) -> str:
+        is_over = isinstance(error, TokenEndpointRefused) and error.is_grant_invalid and row.refresh_token is not None
+        if not is_over:
+            return error.message
+        lost = " The answer to an earlier refresh was lost, which may be why." if row.failure_code else ""
+        return f"The identity provider does not accept the refresh token any more.{lost} Connect again."
 
     def _tell_principal(self, status: PrincipalStatus, reason: str) -> None:
         # One user's trouble at a per-user principal says nothing about the others; it stays with the user's token.

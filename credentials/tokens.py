@@ -18,6 +18,9 @@ class TokenAnswer:
     access_token: Secret
     expires_in_seconds: int | None
     """`None` when the endpoint did not say."""
+    refresh_token: Secret | None = None
+    """`None` when the endpoint gave none: the one that is held goes on."""
+    scope: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +72,12 @@ class TokenStore(Protocol):
 
     def release(self, claim: Claim) -> None:
         """End the claim: no token request was made."""
+
+    def refresh_tokens(self) -> list[Secret]:
+        """Return the refresh tokens that are held: the newest, then the one before it."""
+
+    def is_in_transaction(self) -> bool:
+        """Return whether what is kept now is committed only when a transaction around it is."""
 
     def wait(self, waited_turns: int) -> bool:
         """Wait a moment for whoever holds the claim. `False` when the flow has waited long enough."""

@@ -18,9 +18,12 @@ class EventsConfig(AppConfig):
         from isthmus.objects.capture import register_sink
 
         autodiscover_modules("platform_events")
+        from events import credential_events  # it names an event, which is there only now
+
         autodiscover_modules("subscribers")
         for object_type in sobjects.object_types(registry.all_events()):
             objects.register(object_type)
+        credential_events.connect()
         register_grant_kind(grants.EVENT_GRANTS)
         register_sink(changes.stage_changes)
         probes.register()

@@ -1,5 +1,6 @@
 """The gate: a prepared request goes out, a whole answer or a named error comes back."""
 
+import hashlib
 import http.client
 import io
 import os
@@ -20,9 +21,10 @@ from requests.utils import get_encoding_from_headers
 from urllib3.response import BaseHTTPResponse
 
 from callouts.conf import options
+from callouts.egress.client_certificates import ClientCertificate
 from callouts.egress.passage import Deadline, Passage, current_passage
 from callouts.egress.resolver import Resolver, SystemResolver
-from callouts.egress.sockets import Pool, SecurePool, tls_context
+from callouts.egress.sockets import Pool, SecurePool, private_tls_context, tls_context
 from callouts.errors import (
     AnswerTimedOut,
     AnswerTooLarge,
@@ -53,6 +55,10 @@ class Route:
     allow_internal_addresses: bool = False
     max_body_bytes: int
     """Largest answer that is read, after decompression."""
+    client_certificate: ClientCertificate | None = None
+    """What is shown to the other side in mutual TLS."""
+    ca_bundle: str = ""
+    """The certificate authorities to trust, as PEM; "" for those of the options."""
 
 
 class Sender(Protocol):
@@ -62,7 +68,7 @@ class Sender(Protocol):
         """Return the whole answer; redirects are answers. Raises an error of `callouts.errors`, nothing else."""
 
 
-PoolKey = tuple[str, bool, str, str, int, str]
+PoolKey = tuple[str, bool, str, str, int, str, str]
 
 
 class EgressGate:
@@ -129,7 +135,7 @@ class EgressGate:
     def _pool(self, request: requests.PreparedRequest, route: Route) -> Pool | SecurePool:
         key = _pool_key(request, route)
         with self._lock:
-            pool = self._pools.pop(key, None) or _new_pool(key)
+            pool = self._pools.pop(key, None) or _new_pool(key, route)
             self._pools[key] = pool
             left_out = self._pools.popitem(last=False)[1] if len(self._pools) > _POOLS_AT_MOST else None
         if left_out is not None:
@@ -148,22 +154,23 @@ def _pool_key(request: requests.PreparedRequest, route: Route) -> PoolKey:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise InvalidCallout(f"A callout goes to an http or https address, not to {parts.scheme or 'none'}.")
     port = parts.port or (443 if parts.scheme == "https" else 80)
+    # A replaced certificate or list of authorities has another identity, and so new connections.
+    trust = hashlib.sha256(route.ca_bundle.encode()).hexdigest() if route.ca_bundle else options.ca_bundle
+    shown = route.client_certificate.fingerprint if route.client_certificate else ""
     return (
-        route.named_credential, route.allow_internal_addresses, parts.scheme, parts.hostname, port, options.ca_bundle,
+        route.named_credential, route.allow_internal_addresses, parts.scheme, parts.hostname, port, trust, shown,
     )  # fmt: skip
 
 
-def _new_pool(key: PoolKey) -> Pool | SecurePool:
-    _, _, scheme, host, port, ca_bundle = key
+def _new_pool(key: PoolKey, route: Route) -> Pool | SecurePool:
+    _, _, scheme, host, port, _, _ = key
     if scheme == "http":
         return Pool(host, port=port, maxsize=_CONNECTIONS_KEPT_AT_MOST)
-    return SecurePool(
-        host,
-        port=port,
-        maxsize=_CONNECTIONS_KEPT_AT_MOST,
-        cert_reqs="CERT_REQUIRED",
-        ssl_context=tls_context(ca_bundle),
-    )
+    if route.client_certificate is None and not route.ca_bundle:
+        context = tls_context(options.ca_bundle)
+    else:
+        context = private_tls_context(route.ca_bundle, options.ca_bundle, route.client_certificate)
+    return SecurePool(host, port=port, maxsize=_CONNECTIONS_KEPT_AT_MOST, ssl_context=context)
 
 
 def _may_go_again(request: requests.PreparedRequest, passage: Passage) -> bool:

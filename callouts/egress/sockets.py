@@ -15,14 +15,15 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from callouts.conf import options
 from callouts.egress import addresses
+from callouts.egress.client_certificates import ClientCertificate
 from callouts.egress.passage import Passage, current_passage
-from callouts.errors import ConnectFailed, EgressRefused
+from callouts.errors import ConnectFailed, EgressRefused, TlsFailed
 from isthmus import clock
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
-__all__ = ["Pool", "SecurePool", "tls_context"]
+__all__ = ["Pool", "SecurePool", "private_tls_context", "tls_context"]
 
 
 def _wait_at_most(sock: socket.socket) -> Passage | None:
@@ -78,6 +79,24 @@ def tls_context(ca_bundle: str) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=ca_bundle or certifi.where())
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.sslsocket_class = _TlsSocket
+    return context
+
+
+def private_tls_context(ca_pem: str, ca_bundle: str, certificate: ClientCertificate | None) -> ssl.SSLContext:
+    """Return a context that trusts the authorities in `ca_pem` ("": those of `ca_bundle`) and shows `certificate`.
+
+    Raises `TlsFailed` when one of them cannot be read. It is made once for each pool of connections.
+    """
+    try:
+        context = ssl.create_default_context(
+            cafile=None if ca_pem else ca_bundle or certifi.where(), cadata=ca_pem or None
+        )
+    except (ssl.SSLError, ValueError) as error:
+        raise TlsFailed("The named credential's certificate authorities cannot be read; nothing was sent.") from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslsocket_class = _TlsSocket
+    if certificate is not None:
+        certificate.load_into(context)
     return context
 
 

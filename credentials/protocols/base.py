@@ -7,7 +7,7 @@ its error into the generator; one that will not send a request closes it. Either
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, TypeAlias
 
 from requests import PreparedRequest, Response
@@ -20,7 +20,9 @@ __all__ = [
     "AuthenticationContext",
     "AuthenticationFlow",
     "AuthenticationProtocol",
+    "ProviderSettings",
     "RequestFlow",
+    "SigningKey",
     "TokenRequest",
     "signed_copy",
 ]
@@ -40,12 +42,48 @@ class AuthenticationFlow(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SigningKey:
+    """A certificate of ours with its private key."""
+
+    name: str
+    certificate_pem: str
+    """The certificate, followed by those that lead to its authority."""
+    private_key_pem: Secret
+    fingerprint: str
+    """SHA-256 of the certificate, in lower-case hexadecimal digits."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderSettings:
+    """An identity provider, as protocols see it."""
+
+    name: str
+    issuer: str
+    authorization_endpoint: str
+    token_endpoint: str
+    revocation_endpoint: str
+    """"" where the provider has none."""
+    client_id: Secret
+    client_authentication: str
+    client_secret: Secret | None = None
+    signing_key: SigningKey | None = None
+    assertion_audience: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class AuthenticationContext:
     """What a protocol works with."""
 
     settings: Mapping[str, SettingValue]
     secrets: Mapping[str, Secret]
     tokens: TokenStore
+    user: Mapping[str, str] = field(default_factory=dict)
+    """Whose identity this is at a per-user principal: `username`, `email`, `id`. Empty at others."""
+    certificates: Mapping[str, SigningKey] = field(default_factory=dict)
+    """What the options of the type `certificate` name, by option."""
+    principals: "Mapping[str, AuthenticationProtocol]" = field(default_factory=dict)
+    """What the options of the type `principal` name, ready to authenticate, by option."""
+    provider: ProviderSettings | None = None
 
 
 class AuthenticationProtocol(ABC):
@@ -54,20 +92,42 @@ class AuthenticationProtocol(ABC):
     name: ClassVar[str]
     label: ClassVar[str]
     options: ClassVar[Sequence[ProtocolOption]] = ()
+    needs_provider: ClassVar[bool] = False
+    """Whether its external credential must name an identity provider."""
+    is_interactive: ClassVar[bool] = False
+    """Whether a person has to consent once before it can be used."""
 
     def __init__(self, context: AuthenticationContext) -> None:
         self.settings = context.settings
         self.secrets = context.secrets
         self.tokens = context.tokens
+        self.user = context.user
+        self.certificates = context.certificates
+        self.principals = context.principals
 
     @abstractmethod
     def flow(self, request: PreparedRequest) -> RequestFlow:
         """See `AuthenticationFlow.flow`."""
 
     @classmethod
-    def secret_options(cls) -> list[ProtocolOption]:
-        """The options that are secrets of a principal."""
+    def secret_options(cls, settings: Mapping[str, object]) -> list[ProtocolOption]:
+        """The options that are secrets of a principal, under these settings of its external credential."""
         return [option for option in cls.options if option.is_sensitive]
+
+    @classmethod
+    def signs_with_certificate(cls) -> bool:
+        """Whether a certificate's key takes part."""
+        return any(option.type == "certificate" and option.is_required for option in cls.options)
+
+    @classmethod
+    def masked_names(cls, settings: Mapping[str, object]) -> frozenset[str]:
+        """Names of headers and query parameters that carry secrets and do not look like it, in lower case."""
+        return frozenset()
+
+    @classmethod
+    def refuse_settings(cls, settings: Mapping[str, SettingValue]) -> None:
+        """Raise `SettingsRefused` when options that fit one by one do not fit together."""
+        return
 
     @classmethod
     def setting_options(cls) -> list[ProtocolOption]:

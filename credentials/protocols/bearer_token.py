@@ -4,19 +4,24 @@ One flow at a time fetches; the others use the token that is still good, or wait
 for a token request which failed fail like it, instead of asking the endpoint one after another.
 """
 
-from abc import abstractmethod
 from collections.abc import Generator
 from datetime import timedelta
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from django.views.decorators.debug import sensitive_variables
 from requests import PreparedRequest, Response, codes
 
 from credentials.conf import options
-from credentials.errors import AuthenticationFailed, TokenEndpointFailed, TokenWaitTimedOut
+from credentials.errors import (
+    AuthenticationFailed,
+    CredentialRefused,
+    TokenEndpointFailed,
+    TokenNeedsCommit,
+    TokenWaitTimedOut,
+)
 from credentials.protocols.base import AuthenticationProtocol, RequestFlow, TokenRequest, signed_copy
 from credentials.protocols.token_answers import read_token_answer
-from credentials.tokens import AccessToken, Claim, Held
+from credentials.tokens import AccessToken, Claim, Held, TokenAnswer
 from isthmus import clock
 from isthmus.errors import IsthmusError
 from isthmus.logs import get_logger
@@ -31,21 +36,39 @@ _TokenFlow: TypeAlias = Generator[PreparedRequest, Response, AccessToken]
 
 
 class BearerTokenProtocol(AuthenticationProtocol):
-    """Fetches tokens with `token_request`, keeps them, replaces them ahead of their end and once after a 401."""
+    """Fetches tokens, keeps them, replaces them ahead of their end and once after a 401.
 
-    @abstractmethod
+    One request brings the token of most protocols: they say which in `token_request`. The others replace `fetch`.
+    """
+
+    needs_commit: ClassVar[bool] = False
+    """Whether what fetching brings must be committed at once, because the other side gives it only once."""
+
     def token_request(self) -> TokenRequest:
         """Return the request that brings a new token."""
+        raise NotImplementedError(f"{type(self).__name__} has neither token_request nor fetch.")
+
+    def fetch(self) -> Generator[PreparedRequest, Response, TokenAnswer]:
+        """Yield the requests that lead to a new token and return it. Raises errors of `AuthenticationFailed`."""
+        return read_token_answer((yield self.token_request()))
+
+    def signed(self, request: PreparedRequest, token: AccessToken) -> PreparedRequest:
+        """Return a copy of the request that bears the token."""
+        return signed_copy(request, _bearer(token.text))
+
+    def current_token(self) -> Generator[PreparedRequest, Response, AccessToken]:
+        """Yield what must be asked and return a usable token."""
+        return (yield from self._token(self.tokens.held()))
 
     def flow(self, request: PreparedRequest) -> RequestFlow:
         first_seen = self.tokens.held()
         token = yield from self._token(first_seen)
-        response = yield signed_copy(request, _bearer(token.text))
+        response = yield self.signed(request, token)
         # A token that was fetched for this very request is not stale: another would be refused like it.
         is_new = token.generation > first_seen.generation
         if response.status_code == codes.unauthorized and not is_new and _is_repeatable(request):
             token = yield from self._token(self.tokens.held(), rejected=token)
-            yield signed_copy(request, _bearer(token.text))
+            yield self.signed(request, token)
 
     def _token(self, first_seen: Held, *, rejected: AccessToken | None = None) -> _TokenFlow:
         """Return a usable token, newer than `rejected`."""
@@ -57,6 +80,11 @@ class BearerTokenProtocol(AuthenticationProtocol):
                 return usable
             if held.failure and not usable and held.generation > first_seen.generation:
                 raise held.failure
+            if self.needs_commit and self.tokens.is_in_transaction():
+                # The caller's transaction may yet be rolled back, and with it the only copy of what was fetched.
+                if usable:
+                    return usable
+                raise TokenNeedsCommit
             claim = self.tokens.claim(held)
             if claim:
                 return (yield from self._fetched(claim, usable))
@@ -70,8 +98,9 @@ class BearerTokenProtocol(AuthenticationProtocol):
     def _fetched(self, claim: Claim, usable: AccessToken | None) -> _TokenFlow:
         """Fetch a token under `claim`; if that fails, `usable` (a token near its end) does once more."""
         try:
-            answer = read_token_answer((yield self.token_request()))
-        except VaultError:
+            answer = yield from self.fetch()
+        except (VaultError, CredentialRefused):
+            # Something here must change first; the other side was not asked, so it has not failed.
             self.tokens.release(claim)
             raise
         except Exception as error:

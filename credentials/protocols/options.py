@@ -15,7 +15,15 @@ __all__ = ["ProtocolOption", "SettingValue", "cleaned_secrets", "cleaned_setting
 
 SettingValue: TypeAlias = str | int | bool
 _MAXIMUM_TEXT = 8_000
-_IN_PYTHON = {"text": str, "url": str, "number": int, "checkbox": bool}
+_IN_PYTHON = {
+    "text": str,
+    "long_text": str,
+    "url": str,
+    "number": int,
+    "checkbox": bool,
+    "certificate": str,
+    "principal": str,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,12 +32,15 @@ class ProtocolOption:
 
     name: str
     label: str
-    type: Literal["text", "url", "number", "checkbox"] = "text"
-    """`url` is the absolute address of an endpoint."""
+    type: Literal["text", "long_text", "url", "number", "checkbox", "certificate", "principal"] = "text"
+    """`url` is the absolute address of an endpoint, `certificate` the name of one that has a private key, `principal`
+    the target of another principal (`ExternalCredential.Principal`); `long_text` has lines."""
     default: SettingValue = ""
     is_required: bool = False
     is_sensitive: bool = False
     help_text: str = ""
+    endpoint: str = ""
+    """Which address of an identity provider stands in where none is given; "" for none."""
     choices: Sequence[tuple[str, str]] = ()
     """Value and label of each allowed value; empty: any."""
     validate: Callable[[SettingValue], str | None] | None = None
@@ -52,20 +63,32 @@ class ProtocolOption:
     def _problem_with_text(self, value: str) -> str | None:
         if len(value) > _MAXIMUM_TEXT:
             return f"{self.label} is longer than {_MAXIMUM_TEXT:,} characters."
-        if any(unicodedata.category(character) in {"Cc", "Cs"} for character in value):
+        lines = value.split("\n") if self.type == "long_text" else [value]
+        if any(unicodedata.category(character) in {"Cc", "Cs"} for line in lines for character in line):
             return f"{self.label} holds a control character, perhaps a line break that was copied along."
         if self.choices and value not in {allowed for allowed, _ in self.choices}:
             return f"{self.label} takes one of: {', '.join(allowed for allowed, _ in self.choices)}."
         return _problem_with_url(value) if self.type == "url" else None
 
 
-def cleaned_settings(options: Sequence[ProtocolOption], given: Mapping[str, object]) -> dict[str, SettingValue]:
-    """Return the settings with their defaults filled in. Raises `SettingsRefused` naming everything that is wrong."""
+def cleaned_settings(
+    options: Sequence[ProtocolOption],
+    given: Mapping[str, object],
+    *,
+    refuse: Callable[[Mapping[str, SettingValue]], None] | None = None,
+) -> dict[str, SettingValue]:
+    """Return the settings with their defaults filled in. Raises `SettingsRefused` naming everything that is wrong.
+
+    `refuse` raises it for what does not fit together.
+    """
     declared = {option.name: option for option in options if not option.is_sensitive}
     _refuse_unknown(SettingsRefused, declared, given)
     filled = {name: given.get(name, option.default) for name, option in declared.items()}
     _refuse_problems(SettingsRefused, {name: option.problem_with(filled[name]) for name, option in declared.items()})
-    return filled  # type: ignore[return-value]  # problem_with compared each value's type
+    cleaned: dict[str, SettingValue] = filled  # type: ignore[assignment]  # problem_with compared each value's type
+    if refuse is not None:
+        refuse(cleaned)
+    return cleaned
 
 
 @sensitive_variables()
@@ -73,8 +96,18 @@ def cleaned_secrets(options: Sequence[ProtocolOption], given: Mapping[str, str])
     """Return the given secrets if each fits its option; not all need be given. Raises `SecretRefused`."""
     declared = {option.name: option for option in options if option.is_sensitive}
     _refuse_unknown(SecretRefused, declared, given)
+    _refuse_masks(given)
     _refuse_problems(SecretRefused, {name: declared[name].problem_with(value) for name, value in given.items()})
     return dict(given)
+
+
+@sensitive_variables()
+def _refuse_masks(given: Mapping[str, str]) -> None:
+    """Raise `SecretRefused` for what stands for a secret on a screen, sent back as if it were one."""
+    texts = {name: value for name, value in given.items() if isinstance(value, str)}
+    masked = sorted(name for name, value in texts.items() if len(value) > 2 and not value.strip("*•●"))
+    if masked:
+        raise SecretRefused("A mask was given as the secret. Leave it out to keep what is there.", fields=masked)
 
 
 def _problem_with_url(url: str) -> str | None:

@@ -45,12 +45,18 @@ def read_token_answer(response: Response) -> TokenAnswer:
         raise TokenEndpointFailed(f"The token endpoint answered with status {status}.")
     answer = _json_object(response)
     if status >= codes.bad_request:
-        raise TokenEndpointRefused(_refusal(status, answer))
+        raise TokenEndpointRefused(_refusal(status, answer), is_grant_invalid=_error_of(answer) == "invalid_grant")
     if status >= codes.multiple_choices:
         raise TokenAnswerBroken(f"The token endpoint answered with a redirect ({status}). Check the token URL.")
     if answer is None:
         raise TokenAnswerBroken("The token endpoint's answer is no JSON object. Check the token URL.")
-    return TokenAnswer(access_token=_access_token(answer), expires_in_seconds=_lifetime(answer))
+    scope = answer.get("scope")
+    return TokenAnswer(
+        access_token=_access_token(answer),
+        expires_in_seconds=_lifetime(answer),
+        refresh_token=_refresh_token(answer),
+        scope=scope if isinstance(scope, str) else "",
+    )
 
 
 @sensitive_variables()
@@ -63,10 +69,31 @@ def _json_object(response: Response) -> dict[str, Any] | None:
 
 
 def _refusal(status: int, answer: dict[str, Any] | None) -> str:
-    error = (answer or {}).get("error")
-    meaning = _ERRORS.get(error) if isinstance(error, str) else None
+    error = _error_of(answer)
+    meaning = _ERRORS.get(error)
     told = f"{error}: {meaning}" if meaning else "it gives no known reason"
     return f"The token endpoint refused with status {status} ({told}). Check the principal's secrets."
+
+
+def _error_of(answer: dict[str, Any] | None) -> str:
+    error = (answer or {}).get("error")
+    return error if isinstance(error, str) else ""
+
+
+@sensitive_variables()
+def _refresh_token(answer: dict[str, Any]) -> Secret | None:
+    text = answer.get("refresh_token")
+    if text is None or text == "":
+        return None
+    # https://www.rfc-editor.org/rfc/rfc6749#appendix-A.17: any visible ASCII character.
+    if not isinstance(text, str) or len(text) > _MAXIMUM_TOKEN_LENGTH or not all(" " <= each <= "~" for each in text):
+        raise TokenAnswerBroken(
+            "The token endpoint's refresh_token holds characters that no token has, or is too long."
+        )
+    try:
+        return Secret(text)
+    except SecretRefused:
+        raise TokenAnswerBroken("The token endpoint's refresh_token is masked.") from None
 
 
 @sensitive_variables()

@@ -35,6 +35,7 @@ BASE_URL = env.str("ISTHMUS_BASE_URL", f"http://127.0.0.1:{HTTP_PORT}").rstrip("
 # --- what production insists on -------------------------------------------------------------------------------------
 _fallback = {} if IS_PRODUCTION else keys.development_keys(DATA_DIR)
 SECRET_KEY = env.str("SECRET_KEY", _fallback.get("SECRET_KEY", ""))
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 ISTHMUS_ENCRYPTION_KEYS = env.str("ISTHMUS_ENCRYPTION_KEYS", _fallback.get("ISTHMUS_ENCRYPTION_KEYS", ""))
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[] if IS_PRODUCTION else ["localhost", "127.0.0.1", "[::1]"])
 
@@ -84,6 +85,7 @@ INSTALLED_APPS = [
     "csp",
     "isthmus",
     "isthmus.vault",
+    "isthmus.audit",
     "isthmus.access",
     "isthmus.console",
     "isthmus.objects",

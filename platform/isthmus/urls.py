@@ -10,6 +10,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("services/oauth2/", include("isthmus.access.urls")),
     path("services/apexrest/", include("apexrest.urls")),
     path("services/callbacks/", include("callouts.callbacks.urls")),
+    path("", include("credentials.urls")),
     # Last of its kind: an API client is never answered with a page.
     re_path(r"^services(?:/|$)", no_such_resource),
     path("operations/", include("isthmus.jobs.urls")),

@@ -2,8 +2,21 @@
 
 from django.apps import AppConfig
 
+from isthmus.audit.registry import AuditAction, register_actions
+
 
 class AccessConfig(AppConfig):
     name = "isthmus.access"
     label = "access"
     verbose_name = "Access"
+
+    def ready(self) -> None:
+        from isthmus.access import auditing
+
+        auditing.connect()
+        register_actions(
+            AuditAction(name="access.granted", label="Granted"),
+            AuditAction(name="access.revoked", label="Grant withdrawn"),
+            AuditAction(name="access.assigned", label="Permission set assigned"),
+            AuditAction(name="access.unassigned", label="Permission set withdrawn"),
+        )

@@ -14,12 +14,15 @@ class ObjectsConfig(AppConfig):
 
     def ready(self) -> None:
         from isthmus.access.registry import register_grant_kind, register_model_permission_translator
+        from isthmus.audit.context import register_actor_source
+        from isthmus.objects.capture.actors import acting_user
         from isthmus.objects.permissions import FIELD_KIND, OBJECT_KIND, ModelPermissions
 
         register_grant_kind(OBJECT_KIND)
         register_grant_kind(FIELD_KIND)
         register_model_permission_translator(ModelPermissions())
         connection_created.connect(_use_sqlite_fully, dispatch_uid="isthmus.objects")
+        register_actor_source(acting_user)
         autodiscover_modules("objects")
 
 

@@ -232,6 +232,6 @@ def test_locals_in_a_debugger_hold_secrets_only_behind_their_mask(planted, token
         inner = inner.gi_yieldfrom
     flow_locals = "".join(repr(each) for each in held)
     flow.close()
-    assert len(held) == 3
+    assert len(held) == 4
     assert_clean(flow_locals)
     assert sys.exc_info() == (None, None, None)

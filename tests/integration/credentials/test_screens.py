@@ -72,6 +72,9 @@ def test_an_external_credential_is_made_with_the_settings_of_its_protocol(screen
     assert ExternalCredential.objects.get().settings == {
         "token_url": "https://a.example/token",
         "client_authentication": "body",
+        "certificate": "",
+        "assertion_audience": "",
+        "key_id": "",
         "scope": "",
         "audience": "",
     }

@@ -17,6 +17,9 @@ def test_defaults_are_filled_in():
     assert cleaned_settings(OAUTH, {"token_url": URL}) == {
         "token_url": URL,
         "client_authentication": "header",
+        "certificate": "",
+        "assertion_audience": "",
+        "key_id": "",
         "scope": "",
         "audience": "",
     }
@@ -100,7 +103,7 @@ def test_every_option_of_every_protocol_is_fit_for_a_form():
 
 def test_protocols_are_found_by_name():
     assert get_protocol("basic") is Basic
-    with pytest.raises(UnknownProtocol, match="there are: basic, no_authentication, oauth_client_credentials"):
+    with pytest.raises(UnknownProtocol, match="there are: aws_signature_v4, basic, custom_headers, no_auth"):
         get_protocol("Basic")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from django.contrib.auth.models import AbstractUser
 from django.db import transaction
 
-from isthmus.access import policy
+from isthmus.access import auditing, policy
 from isthmus.access.errors import UnknownGrantTarget
 from isthmus.access.models import Grant, PermissionSet, PermissionSetAssignment
 from isthmus.access.registry import ALL_TARGETS, GrantKey, grant_kind
@@ -65,6 +65,8 @@ def ensure_permission_set(name: str, label: str, grants: Iterable[GrantKey] = ()
     for kind, action, target in wanted:
         check_grant(kind, action, target)
     permission_set, _ = PermissionSet.objects.update_or_create(name=name, defaults={"label": label})
+    held = set(permission_set.grants.values_list("kind", "action", "target"))
+    auditing.note_granted(permission_set, sorted(set(wanted) - held))
     Grant.objects.bulk_create(
         [
             Grant(permission_set=permission_set, kind=kind, action=action, target=target)
