@@ -123,7 +123,9 @@ class IdentityProvider(models.Model):
         related_name="identity_providers",
         help_text="Signs the assertion, where that is how we prove ourselves.",
     )
-    assertion_audience = models.CharField(max_length=500, blank=True, help_text="Empty: the issuer, or the token endpoint.")
+    assertion_audience = models.CharField(
+        max_length=500, blank=True, help_text="Empty: the issuer, or the token endpoint."
+    )
     allow_internal_addresses = models.BooleanField(
         default=False, help_text="The provider is in the house: private addresses and plain http."
     )

@@ -8,7 +8,7 @@ import re
 from collections.abc import Generator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 from xml.etree import ElementTree as ET
 
 from django.views.decorators.debug import sensitive_variables
@@ -171,18 +171,29 @@ def _credentials(access_key: str, secret_key: str, token: str | None = None) -> 
 def _sign(request: PreparedRequest, keys: "Credentials", service: str, region: str, *, sign_payload: bool) -> None:
     from botocore.auth import S3SigV4Auth, SigV4Auth
     from botocore.awsrequest import AWSRequest
+    from botocore.config import Config
 
     # `Authorization` of the caller would be signed and then replaced.
     kept = {name: value for name, value in request.headers.items() if name.lower() != "authorization"}
+    request.url = _strictly_encoded(str(request.url))
     made = AWSRequest(method=request.method, url=request.url, data=request.body, headers=kept)
-    made.context["payload_signing_enabled"] = sign_payload
+    is_body_signed = sign_payload or not request.url.startswith("https:")
+    made.context["payload_signing_enabled"] = is_body_signed
     if service == "s3":
-        made.context["client_config"] = None
+        made.context["client_config"] = Config(s3={"payload_signing_enabled": is_body_signed})
         S3SigV4Auth(keys, service, region).add_auth(made)
     else:
         SigV4Auth(keys, service, region).add_auth(made)
     request.headers.clear()
     request.headers.update(dict(made.headers.items()))
+
+
+def _strictly_encoded(url: str) -> str:
+    """Return the address with its query encoded as the signature's rules read it: no `+` for a blank, for one."""
+    parts = urlsplit(url)
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    query = "&".join(f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}" for name, value in pairs)
+    return urlunsplit(parts._replace(query=query))
 
 
 @sensitive_variables()

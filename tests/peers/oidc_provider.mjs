@@ -9,7 +9,7 @@ const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const line = await new Promise((resolve) => createInterface({ input: process.stdin }).once('line', resolve));
 const { port, redirectUri, publicKeyPem, accessTokenSeconds } = JSON.parse(line);
-const publicJwk = { ...createPublicKey(publicKeyPem).export({ format: 'jwk' }), use: 'sig', alg: 'RS256' };
+const publicJwk = { ...createPublicKey(publicKeyPem).export({ format: 'jwk' }), kid: 'ours', use: 'sig', alg: 'RS256' };
 const signing = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' });
 const machine = { response_types: [], redirect_uris: [] };
 

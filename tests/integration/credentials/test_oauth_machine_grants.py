@@ -78,7 +78,12 @@ def test_a_secret_in_the_body(call):
 def test_a_signed_assertion_needs_no_secret(call, certificate, oidc):
     known = call(
         "oauth_client_credentials",
-        {"client_authentication": "private_key_jwt", "certificate": "Ours", "assertion_audience": oidc.issuer},
+        {
+            "client_authentication": "private_key_jwt",
+            "certificate": "Ours",
+            "assertion_audience": oidc.issuer,
+            "key_id": "ours",
+        },
         {"client_id": "signer"},
     )
     assert (known["active"], known["client_id"]) == (True, "signer")
