@@ -13,10 +13,15 @@ class CredentialsConfig(AppConfig):
     verbose_name = "Credentials"
 
     def ready(self) -> None:
+        from django.contrib.auth import get_user_model
+
+        from credentials import recent_resolutions
         from credentials.checks import check_external_credentials
         from credentials.grants import PRINCIPAL
+        from isthmus.access.models import Grant, PermissionSetAssignment
 
         register_grant_kind(PRINCIPAL)
+        recent_resolutions.connect(*self.get_models(), Grant, PermissionSetAssignment, get_user_model())
         register_actions(
             *(
                 AuditAction(name=f"credentials.{name}", label=label)

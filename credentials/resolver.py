@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 
+from credentials import recent_resolutions
 from credentials.errors import (
     CredentialDisabled,
     InsecureOrigin,
@@ -82,9 +84,15 @@ class ResolvedCredential:
 def resolve(name: str, user: AnyUser) -> ResolvedCredential:
     """Return the named credential `name` as `user` may use it. `None` is nobody, who may use nothing.
 
+    What was read may be up to `ISTHMUS_CREDENTIALS_RESOLUTION_SECONDS` old; this process's own changes count at once.
+
     Raises `UnknownNamedCredential`, `CredentialDisabled`, `PrincipalAccessRefused`, `PrincipalNotConfigured`,
     `SettingsRefused` or `InsecureOrigin`.
     """
+    return recent_resolutions.recalled(name, user, partial(_resolved, name, user))
+
+
+def _resolved(name: str, user: AnyUser) -> ResolvedCredential:
     named = NamedCredential.objects.with_authentication().filter(name=name).first()
     if named is None:
         raise UnknownNamedCredential(f"There is no named credential {name!r}.")

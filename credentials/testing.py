@@ -49,6 +49,10 @@ class InMemoryTokenStore:
     def held(self) -> Held:
         return Held(generation=self.generation, token=self.token, failure=self.failure, failed_at=self.failed_at)
 
+    def recall(self) -> Held:
+        """Memory is always as of now."""
+        return self.held()
+
     def claim(self, seen: Held) -> Claim | None:
         now = clock.now()
         if seen.generation != self.generation or (self.claimed_until is not None and self.claimed_until > now):

@@ -47,6 +47,7 @@ class DatabaseTokenStore:
     def __init__(self, principal: Principal, user: User | None) -> None:
         self._principal = principal
         self._user = user
+        self._recent: tuple[float, Held] | None = None
 
     def held(self) -> Held:
         row = self._rows().first()
@@ -59,6 +60,15 @@ class DatabaseTokenStore:
             failure=failure(row.failure_reason) if failure else None,
             failed_at=row.failed_at,
         )
+
+    def recall(self) -> Held:
+        now = clock.monotonic_seconds()
+        recent = self._recent
+        if recent is not None and now - recent[0] < options.resolution_seconds:
+            return recent[1]
+        held = self.held()
+        self._recent = (now, held)
+        return held
 
     def claim(self, seen: Held) -> Claim | None:
         if self.is_in_transaction():
@@ -79,6 +89,7 @@ class DatabaseTokenStore:
         seconds = answer.expires_in_seconds
         lifetime = timedelta(seconds=options.token_default_lifetime_seconds if seconds is None else seconds)
         now = clock.now()
+        self._recent = None
         token = AccessToken(
             text=answer.access_token, obtained_at=now, expires_at=now + lifetime, generation=claim.generation + 1
         )

@@ -61,6 +61,9 @@ class TokenStore(Protocol):
     def held(self) -> Held:
         """Return what is held now."""
 
+    def recall(self) -> Held:
+        """Return what was held a moment ago. Good for using a token that works; before fetching one, ask `held`."""
+
     def claim(self, seen: Held) -> Claim | None:
         """Claim the next token request; `None` when another holds the claim, or when `seen` is out of date."""
 

@@ -61,8 +61,13 @@ class BearerTokenProtocol(AuthenticationProtocol):
         return (yield from self._token(self.tokens.held()))
 
     def flow(self, request: PreparedRequest) -> RequestFlow:
-        first_seen = self.tokens.held()
-        token = yield from self._token(first_seen)
+        first_seen = self.tokens.recall()
+        recalled = _usable(first_seen, None)
+        if recalled is not None and not _is_due(recalled, first_seen):
+            token = recalled
+        else:
+            first_seen = self.tokens.held()
+            token = yield from self._token(first_seen)
         response = yield self.signed(request, token)
         # A token that was fetched for this very request is not stale: another would be refused like it.
         is_new = token.generation > first_seen.generation
