@@ -32,6 +32,7 @@ _NOT_LISTED = ("request_headers", "request_body", "response_headers", "response_
 def register() -> None:
     """Join the console; called once, when the app is ready."""
     register_page(Page("Integration log", "callouts:log", "exchange", 20))
+    register_page(Page("Named credentials", "named_credentials:list", "lock", 45))
     register_figures(figures)
     register_metrics(metrics)
     timeline.register_source(entries_of, finds=correlations_of, recent=latest)

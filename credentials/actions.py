@@ -45,6 +45,7 @@ __all__ = [
     "replace_secret",
     "replace_secrets",
     "save_named_credential",
+    "saved",
 ]
 
 log = get_logger(__name__)
@@ -63,7 +64,7 @@ def create_external_credential(
     """Make an external credential. Raises `UnknownProtocol`, `SettingsRefused` or `CredentialInvalid`."""
     cleaned = checked_settings(protocol, settings or {}, identity_provider)
     with transaction.atomic():
-        made = _saved(
+        made = saved(
             ExternalCredential(
                 name=name, label=label, protocol=protocol, settings=cleaned, identity_provider=identity_provider
             )
@@ -94,7 +95,7 @@ def ensure_external_credential(
             raise CredentialInvalid(f"{name} uses {found.protocol}; make another external credential for {protocol}.")
         if found.label != label:
             found.label = label
-            _saved(found)
+            saved(found)
         return change_settings(found, settings or {}, identity_provider=identity_provider or found.identity_provider)
 
 
@@ -152,7 +153,7 @@ def create_principal(
 ) -> Principal:
     """Make a principal, with its own secrets if it is a named one. Raises `CredentialInvalid` or `SecretRefused`."""
     with transaction.atomic():
-        made = _saved(
+        made = saved(
             Principal(external_credential=external_credential, name=name, kind=PrincipalKind(kind), sequence=sequence)
         )
         if secrets:
@@ -181,7 +182,7 @@ def ensure_principal(
             raise CredentialInvalid(f"{found.target} is of the kind {found.kind}; that does not change.")
         if found.sequence != sequence:
             found.sequence = sequence
-            _saved(found)
+            saved(found)
         changed = _changed_secrets(found, secrets or {})
         if changed:
             replace_secrets(found, changed)
@@ -244,7 +245,7 @@ def save_named_credential(named: NamedCredential) -> NamedCredential:
     """Save it if it makes sense, and record what changed. Raises `CredentialInvalid`."""
     with transaction.atomic():
         before = NamedCredential.objects.select_for_update().filter(pk=named.pk).first()
-        saved = _saved(named)
+        row = saved(named)
         if before is None:
             audit.record("credentials.named_credential_made", target=named.name, details={"url": named.url})
         elif changed := [name for name in _AUDITED if getattr(before, name) != getattr(named, name)]:
@@ -252,7 +253,7 @@ def save_named_credential(named: NamedCredential) -> NamedCredential:
             if "url" in changed:
                 details["url"] = {"before": before.url, "after": named.url}
             audit.record("credentials.named_credential_changed", target=named.name, details=details)
-    return saved
+    return row
 
 
 @sensitive_variables()
@@ -296,10 +297,11 @@ def forget_secret(principal: Principal, name: str, *, user: User | None = None) 
 
 def discard_tokens(principal: Principal, *, user: User | None = None) -> None:
     """Drop the stored access token, so that the next callout fetches one."""
-    kept = StoredToken.objects.filter(principal=principal, user=user)
+    StoredToken.objects.filter(principal=principal, user=user, refresh_token=None).delete()
     # A grant that a person gave is not ours to throw away: it ends by disconnecting.
-    kept.filter(refresh_token=None).delete()
-    kept.update(access_token=None, expires_at=None, failure_code="", failure_reason="", failed_at=None)
+    StoredToken.objects.filter(principal=principal, user=user).update(
+        access_token=None, expires_at=None, failure_code="", failure_reason="", failed_at=None
+    )
 
 
 def _about(names: list[str], user: User | None) -> dict[str, object]:
@@ -311,7 +313,8 @@ def _secret_options(principal: Principal) -> list[ProtocolOption]:
     return get_protocol(external.protocol).secret_options(effective_settings(external))
 
 
-def _saved(row: _Row) -> _Row:
+def saved(row: _Row) -> _Row:
+    """Save the row if it is valid. Raises `CredentialInvalid`."""
     try:
         row.full_clean()
     except ValidationError as error:

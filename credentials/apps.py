@@ -19,8 +19,10 @@ class CredentialsConfig(AppConfig):
         from credentials.checks import check_external_credentials
         from credentials.grants import PRINCIPAL
         from isthmus.access.models import Grant, PermissionSetAssignment
+        from isthmus.console.registry import Page, register_page
 
         register_grant_kind(PRINCIPAL)
+        register_page(Page("My connections", "credentials:my_connections", "user", 60, permission_action=""))
         recent_resolutions.connect(*self.get_models(), Grant, PermissionSetAssignment, get_user_model())
         register_actions(
             *(

@@ -7,6 +7,7 @@ from django import forms
 from django.contrib.auth import get_user_model
 from django.utils.timesince import timesince
 from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminPasswordWidget,
     UnfoldAdminSelectWidget,
@@ -17,17 +18,26 @@ from unfold.widgets import (
 
 from credentials import actions
 from credentials.errors import CredentialRefused
-from credentials.models import Certificate, ExternalCredential, Principal, PrincipalKind, PrincipalSecret
+from credentials.models import (
+    Certificate,
+    ExternalCredential,
+    IdentityProvider,
+    Principal,
+    PrincipalKind,
+    PrincipalSecret,
+)
 from credentials.protocols.base import AuthenticationProtocol
-from credentials.protocols.options import ProtocolOption, cleaned_secrets
+from credentials.protocols.options import ProtocolOption, cleaned_secrets, problem_with_url
 from credentials.registry import all_protocols, get_protocol
 from isthmus import clock
 from isthmus.vault.errors import VaultError
 from isthmus.vault.secret import MASK
 
 __all__ = [
+    "FORGET_FIELD",
     "OWNER_FIELD",
     "ExternalCredentialForm",
+    "IdentityProviderForm",
     "PrincipalForm",
     "description_of",
     "external_credential_form",
@@ -38,6 +48,7 @@ __all__ = [
 ]
 
 OWNER_FIELD = "secrets_of"
+FORGET_FIELD = "forget_secrets"
 
 
 def setting_field_name(protocol: type[AuthenticationProtocol], option: ProtocolOption) -> str:
@@ -102,6 +113,7 @@ class PrincipalForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscript
     """A principal and inputs for its secrets: an empty one, and one that holds the mask, changes nothing."""
 
     new_secrets: Mapping[str, str]
+    forgotten: list[str]
 
     class Meta:
         model = Principal
@@ -111,6 +123,7 @@ class PrincipalForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscript
         """Check the secrets that were entered."""
         cleaned = super().clean() or self.cleaned_data
         self.new_secrets = {}
+        self.forgotten = [name for name in cleaned.get(FORGET_FIELD) or [] if not cleaned.get(f"secret__{name}")]
         if not self.instance.pk:
             return cleaned
         options = secret_options_of(self.instance)
@@ -118,7 +131,7 @@ class PrincipalForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscript
         entered = {name: cleaned.get(field) for name, field in fields.items()}
         try:
             self.new_secrets = cleaned_secrets(
-                options, {name: value for name, value in entered.items() if value and value != MASK}
+                options, {name: value for name, value in entered.items() if value and not _is_mask(value)}
             )
         except CredentialRefused as error:
             for name in error.fields:
@@ -126,6 +139,58 @@ class PrincipalForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscript
         if self.new_secrets and OWNER_FIELD in self.fields and not cleaned.get(OWNER_FIELD):
             self.add_error(OWNER_FIELD, "Say whose secrets these are.")
         return cleaned
+
+
+class IdentityProviderForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
+    """An identity provider, and an input for its client secret."""
+
+    new_client_secret = forms.CharField(
+        label="Client secret",
+        required=False,
+        strip=False,
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}, render_value=False),
+    )
+
+    class Meta:
+        model = IdentityProvider
+        fields = (
+            "name", "label", "issuer", "allow_internal_addresses", "client_id", "client_authentication", "certificate",
+            "assertion_audience", "authorization_endpoint", "token_endpoint", "revocation_endpoint",
+            "introspection_endpoint", "jwks_uri",
+        )  # fmt: skip
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        secret = self.instance.client_secret if not self.instance._state.adding else None  # noqa: SLF001
+        told = "Not set yet."
+        if secret is not None:
+            try:
+                fingerprint = secret.fingerprint
+                age = timesince(self.instance.client_secret_set_at, clock.now())
+                told = f"Set {age} ago. Fingerprint {fingerprint}. Leave it empty to keep it."
+            except VaultError:
+                told = "Set, but it does not open with the present keys. Enter it again."
+        self.fields["new_client_secret"].help_text = told
+
+    def clean_new_client_secret(self) -> str:
+        """A mask that was sent back is no secret."""
+        given: str = self.cleaned_data["new_client_secret"]
+        return "" if _is_mask(given) else given
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse addresses that carry more than an address."""
+        cleaned = super().clean() or self.cleaned_data
+        if not cleaned.get("issuer") and not cleaned.get("token_endpoint"):
+            self.add_error("issuer", "Give an issuer to discover the endpoints of, or enter the token endpoint.")
+        for name in ("issuer", "authorization_endpoint", "token_endpoint", "revocation_endpoint"):
+            if cleaned.get(name) and (wrong := problem_with_url(str(cleaned[name]))):
+                self.add_error(name, wrong)
+        return cleaned
+
+
+def _is_mask(value: str) -> bool:
+    """Return whether it stands for a secret on a screen: asterisks or bullets."""
+    return len(value) > 2 and not value.strip("*•●")
 
 
 def external_credential_form(protocols: Iterable[type[AuthenticationProtocol]]) -> type[ExternalCredentialForm]:
@@ -150,6 +215,14 @@ def principal_form(principal: Principal | None) -> type[PrincipalForm]:
         secret_field_name(option): _secret_input(option, rows.get(option.name))
         for option in secret_options_of(principal)
     }
+    if rows:
+        declared[FORGET_FIELD] = forms.MultipleChoiceField(
+            choices=[(name, name) for name in rows],
+            required=False,
+            label="Forget",
+            widget=UnfoldAdminCheckboxSelectMultipleWidget(),
+            help_text="What is ticked is deleted; it cannot be brought back.",
+        )
     if is_per_user:
         declared[OWNER_FIELD] = forms.ModelChoiceField(
             get_user_model().objects.filter(is_active=True),

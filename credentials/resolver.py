@@ -98,10 +98,10 @@ def _resolved(name: str, user: AnyUser) -> ResolvedCredential:
         raise UnknownNamedCredential(f"There is no named credential {name!r}.")
     if not named.is_enabled:
         raise CredentialDisabled(f"The named credential {name} is switched off. An administrator can enable it.")
-    principal = _principal_for(named, user)
+    principal = principal_for(named, user)
     protocol = get_protocol(named.external_credential.protocol)
     settings = effective_settings(named.external_credential)
-    _refuse_plain_http(named, protocol, settings)
+    refuse_plain_http(named, protocol, settings)
     owner = user if principal.kind == PrincipalKind.PER_USER and isinstance(user, get_user_model()) else None
     return ResolvedCredential(
         name=named.name,
@@ -112,7 +112,7 @@ def _resolved(name: str, user: AnyUser) -> ResolvedCredential:
         client_certificate=signing_key_of(named.client_certificate) if named.client_certificate else None,
         ca_bundle=named.ca_bundle,
         masked_names=protocol.masked_names(settings),
-        _context=_context_of(principal, owner, settings, user=user, depth=0),
+        _context=context_of(principal, owner, settings, user=user, depth=0),
     )
 
 
@@ -123,7 +123,7 @@ def protocol_of(principal: Principal, owner: User | None) -> AuthenticationProto
     """
     settings = effective_settings(principal.external_credential)
     protocol = get_protocol(principal.external_credential.protocol)
-    return protocol(_context_of(principal, owner, settings, user=owner, depth=0))
+    return protocol(context_of(principal, owner, settings, user=owner, depth=0))
 
 
 def effective_settings(external: ExternalCredential) -> dict[str, SettingValue]:
@@ -165,9 +165,10 @@ def signing_key_of(certificate: Certificate) -> SigningKey:
     )
 
 
-def _context_of(
+def context_of(
     principal: Principal, owner: User | None, settings: dict[str, SettingValue], *, user: AnyUser, depth: int
 ) -> AuthenticationContext:
+    """Return what the protocol works with. Raises `SettingsRefused` or `PrincipalNotConfigured`."""
     external = principal.external_credential
     protocol = get_protocol(external.protocol)
     return AuthenticationContext(
@@ -181,8 +182,11 @@ def _context_of(
     )
 
 
-def _principal_for(named: NamedCredential, user: AnyUser) -> Principal:
-    """Return the fixed principal, or else the first one that the user may use."""
+def principal_for(named: NamedCredential, user: AnyUser) -> Principal:
+    """Return the fixed principal, or else the first one that the user may use.
+
+    Raises `PrincipalAccessRefused` or `PrincipalNotConfigured`.
+    """
     if named.principal is not None:
         candidates = [named.principal]
     else:
@@ -203,7 +207,7 @@ def _principal_for(named: NamedCredential, user: AnyUser) -> Principal:
     )
 
 
-def _refuse_plain_http(
+def refuse_plain_http(
     named: NamedCredential, protocol: type[AuthenticationProtocol], settings: dict[str, SettingValue]
 ) -> None:
     """Raise `InsecureOrigin` if secrets would cross a public network in the clear."""
@@ -277,7 +281,7 @@ def _other_principal(target: str, user: AnyUser, depth: int) -> AuthenticationPr
         raise PrincipalNotConfigured(f"There is no principal {target!r}.")
     owner = user if principal.kind == PrincipalKind.PER_USER and isinstance(user, get_user_model()) else None
     settings = effective_settings(principal.external_credential)
-    context = _context_of(principal, owner, settings, user=user, depth=depth + 1)
+    context = context_of(principal, owner, settings, user=user, depth=depth + 1)
     return get_protocol(principal.external_credential.protocol)(context)
 
 

@@ -11,7 +11,7 @@ from django.views.decorators.debug import sensitive_variables
 from credentials.errors import CredentialRefused, OutsideOrigin, SecretRefused, SettingsRefused
 from credentials.origins import refuse_unsafe_characters
 
-__all__ = ["ProtocolOption", "SettingValue", "cleaned_secrets", "cleaned_settings"]
+__all__ = ["ProtocolOption", "SettingValue", "cleaned_secrets", "cleaned_settings", "problem_with_url"]
 
 SettingValue: TypeAlias = str | int | bool
 _MAXIMUM_TEXT = 8_000
@@ -68,7 +68,7 @@ class ProtocolOption:
             return f"{self.label} holds a control character, perhaps a line break that was copied along."
         if self.choices and value not in {allowed for allowed, _ in self.choices}:
             return f"{self.label} takes one of: {', '.join(allowed for allowed, _ in self.choices)}."
-        return _problem_with_url(value) if self.type == "url" else None
+        return problem_with_url(value) if self.type == "url" else None
 
 
 def cleaned_settings(
@@ -110,7 +110,8 @@ def _refuse_masks(given: Mapping[str, str]) -> None:
         raise SecretRefused("A mask was given as the secret. Leave it out to keep what is there.", fields=masked)
 
 
-def _problem_with_url(url: str) -> str | None:
+def problem_with_url(url: str) -> str | None:
+    """Return what keeps `url` from being the address of an endpoint, in a sentence, or `None`."""
     try:
         refuse_unsafe_characters(url)
         parts = urlsplit(url)

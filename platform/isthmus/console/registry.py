@@ -38,7 +38,7 @@ class Page:
     order: int
     """Pages stand in ascending order; home is 0."""
     permission_action: str = "view"
-    """Whoever is not granted this action on the console does not see the page."""
+    """Whoever is not granted this action on the console does not see the page; "" shows it to everybody."""
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,8 @@ def navigation(context: Mapping[str, Any]) -> list[dict[str, object]]:
     request: HttpRequest = context["request"]
     found = []
     for page in registry.pages():
-        if access.may(request.user, "operate" if page.permission_action == "operate" else "view"):
+        wanted = "operate" if page.permission_action == "operate" else "view"
+        if not page.permission_action or access.may(request.user, wanted):
             url = reverse(page.url_name)
             is_current = request.path == url or (url != "/" and request.path.startswith(url))
             found.append({"label": page.label, "icon": page.icon, "url": url, "is_current": is_current})
