@@ -14,7 +14,8 @@ IsthmusError
     │   ├── UnknownProtocol
     │   ├── SettingsRefused
     │   ├── SecretRefused
-    │   └── CertificateRefused
+    │   ├── CertificateRefused
+    │   └── ManifestRefused
     └── AuthenticationFailed           the other side did not let us in
         ├── TokenEndpointFailed        500, 429, no answer: may work later
         ├── TokenEndpointRefused       400, 401: the secrets or the settings are wrong
@@ -42,6 +43,7 @@ __all__ = [
     "CredentialRefused",
     "DiscoveryFailed",
     "InsecureOrigin",
+    "ManifestRefused",
     "NotConnected",
     "OutsideOrigin",
     "PrincipalAccessRefused",
@@ -150,6 +152,12 @@ class CertificateRefused(CredentialRefused):
     """The certificate or its key cannot be used."""
 
     code = "CERTIFICATE_INVALID"
+
+
+class ManifestRefused(CredentialRefused):
+    """The manifest cannot be applied; nothing was changed."""
+
+    code = "CREDENTIAL_MANIFEST_INVALID"
 
 
 class AuthenticationFailed(CredentialError):

@@ -113,7 +113,7 @@ class IdentityProvider(models.Model):
     client_authentication = models.CharField(
         max_length=20, choices=ClientAuthentication.choices, default=ClientAuthentication.HEADER
     )
-    client_secret = EncryptedTextField(null=True)  # type: ignore[misc]  # the field's type has one form; reads say None
+    client_secret = EncryptedTextField(null=True, blank=True)  # type: ignore[misc]  # the field's type has one form; reads say None
     client_secret_set_at = models.DateTimeField(null=True, blank=True, editable=False)
     certificate = models.ForeignKey(
         Certificate,

@@ -218,7 +218,7 @@ class Migration(migrations.Migration):
                         max_length=20,
                     ),
                 ),
-                ("client_secret", isthmus.vault.fields.EncryptedTextField(null=True)),
+                ("client_secret", isthmus.vault.fields.EncryptedTextField(blank=True, null=True)),
                 ("client_secret_set_at", models.DateTimeField(blank=True, editable=False, null=True)),
                 (
                     "assertion_audience",

@@ -4,7 +4,7 @@ from typing import LiteralString
 
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
-__all__ = ["install", "remove"]
+__all__ = ["CREATION", "REMOVAL", "install", "remove"]
 
 _SQLITE: tuple[LiteralString, ...] = (
     """CREATE TRIGGER IF NOT EXISTS audit_entry_unchanged BEFORE UPDATE ON audit_auditentry
@@ -24,7 +24,7 @@ _POSTGRESQL: tuple[LiteralString, ...] = (
     """CREATE OR REPLACE TRIGGER audit_entry_append_only BEFORE UPDATE OR DELETE ON audit_auditentry
        FOR EACH ROW EXECUTE FUNCTION audit_entry_append_only_v1()""",
 )
-_REMOVAL: dict[str, tuple[LiteralString, ...]] = {
+REMOVAL: dict[str, tuple[LiteralString, ...]] = {
     "sqlite": ("DROP TRIGGER IF EXISTS audit_entry_unchanged", "DROP TRIGGER IF EXISTS audit_entry_kept"),
     "postgresql": (
         "DROP TRIGGER IF EXISTS audit_entry_append_only ON audit_auditentry",
@@ -33,14 +33,17 @@ _REMOVAL: dict[str, tuple[LiteralString, ...]] = {
 }
 
 
+CREATION: dict[str, tuple[LiteralString, ...]] = {"sqlite": _SQLITE, "postgresql": _POSTGRESQL}
+"""The statements that make the triggers, by the vendor of the database."""
+
+
 def install(_apps: object, schema_editor: BaseDatabaseSchemaEditor) -> None:
     """Make the triggers, as a step of a migration."""
-    statements = {"sqlite": _SQLITE, "postgresql": _POSTGRESQL}.get(schema_editor.connection.vendor, ())
-    for statement in statements:
+    for statement in CREATION.get(schema_editor.connection.vendor, ()):
         schema_editor.execute(statement, params=None)
 
 
 def remove(_apps: object, schema_editor: BaseDatabaseSchemaEditor) -> None:
     """Undo `install`."""
-    for statement in _REMOVAL.get(schema_editor.connection.vendor, ()):
+    for statement in REMOVAL.get(schema_editor.connection.vendor, ()):
         schema_editor.execute(statement, params=None)

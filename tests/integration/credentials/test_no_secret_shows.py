@@ -60,10 +60,18 @@ def report_of(error, request=None):
             "".join(traceback.format_exception(error)),
             structlog.processors._format_exception(exc_info),
             reporter.get_traceback_text(),
-            str([frame["vars"] for frame in frames]),
+            "".join(shown(value) for frame in frames for _, value in frame["vars"]),
             str(error.as_body()) if isinstance(error, IsthmusError) else "",
         ]
     )
+
+
+def shown(value):
+    """What a report shows of a variable; one whose own `repr` fails (a query on a broken table) shows the failure."""
+    try:
+        return repr(value)
+    except Exception as error:
+        return repr(error)
 
 
 def assert_clean(text):

@@ -15,6 +15,8 @@ def test_pages_stand_in_their_order_and_home_is_first():
         "Integration log",
         "External services",
         "Event monitor",
+        "Named credentials",
+        "My connections",
     ]
 
 

@@ -118,7 +118,7 @@ def navigation(context: Mapping[str, Any]) -> list[dict[str, object]]:
     request: HttpRequest = context["request"]
     found = []
     for page in registry.pages():
-        wanted = "operate" if page.permission_action == "operate" else "view"
+        wanted: access.Action = "operate" if page.permission_action == "operate" else "view"
         if not page.permission_action or access.may(request.user, wanted):
             url = reverse(page.url_name)
             is_current = request.path == url or (url != "/" and request.path.startswith(url))
