@@ -9,7 +9,7 @@ line either way.
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import requests
@@ -51,14 +51,17 @@ class About:
 
 @dataclass(frozen=True, kw_only=True)
 class Exchanged:
-    """What went over the wire, unredacted; it is redacted and capped on its way into the log."""
+    """What went over the wire, unredacted; it is redacted and capped on its way into the log.
+
+    An error report shows the variables of every frame, so what may hold secrets is not in the `repr`.
+    """
 
     method: str
-    url: str
-    request_headers: Mapping[str, str | bytes] | None = None
-    request_body: bytes | str | None = None
-    response_headers: Mapping[str, str | bytes] | None = None
-    response_body: bytes | str | None = None
+    url: str = field(repr=False)
+    request_headers: Mapping[str, str | bytes] | None = field(default=None, repr=False)
+    request_body: bytes | str | None = field(default=None, repr=False)
+    response_headers: Mapping[str, str | bytes] | None = field(default=None, repr=False)
+    response_body: bytes | str | None = field(default=None, repr=False)
     status_code: int | None = None
     masked_names: frozenset[str] = frozenset()
     """Headers and query parameters, in lower case, that carry secrets and do not look like it."""

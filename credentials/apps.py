@@ -15,13 +15,16 @@ class CredentialsConfig(AppConfig):
     def ready(self) -> None:
         from django.contrib.auth import get_user_model
 
-        from credentials import recent_resolutions
+        from credentials import probes, recent_resolutions
         from credentials.checks import check_external_credentials
         from credentials.grants import PRINCIPAL
+        from isthmus import health
         from isthmus.access.models import Grant, PermissionSetAssignment
         from isthmus.console.registry import Page, register_page
 
         register_grant_kind(PRINCIPAL)
+        health.register(probes.CERTIFICATES)
+        health.register(probes.PRINCIPALS)
         register_page(Page("My connections", "credentials:my_connections", "user", 60, permission_action=""))
         recent_resolutions.connect(*self.get_models(), Grant, PermissionSetAssignment, get_user_model())
         register_actions(

@@ -127,7 +127,10 @@ class EgressGate:
             )
             content = _read(raw, route.max_body_bytes)
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
-            raise _translated(error, request, passage) from error
+            raise _translated(error, request, passage) from _without_frames(error)
+        except CalloutError as error:
+            _without_frames(error)
+            raise
         finally:
             current_passage.reset(token)
         return _as_answer(request, raw, content, clock.monotonic_seconds() - began)
@@ -238,6 +241,13 @@ def _translated_unsent(host: str, causes: list[BaseException], *, is_late: bool)
     if is_late:
         return ConnectFailed(f"No connection to {host} in time; nothing was sent.")
     return ConnectFailed(f"The connection to {host} ended before anything was sent.")
+
+
+def _without_frames(error: BaseException) -> BaseException:
+    """Return the error without its frames: below this line they hold the signed headers, and reports show variables."""
+    for cause in _causes(error):
+        cause.__traceback__ = None
+    return error
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

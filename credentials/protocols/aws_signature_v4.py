@@ -113,7 +113,6 @@ class AwsSignatureV4(BearerTokenProtocol):
     def signed(self, request: PreparedRequest, token: AccessToken) -> PreparedRequest:
         return self._signed_with(request, _credentials(**json.loads(token.text.reveal())))
 
-    @sensitive_variables()
     def fetch(self) -> Generator[PreparedRequest, Response, TokenAnswer]:
         return _read_assumed_role((yield self._assume_role()))
 

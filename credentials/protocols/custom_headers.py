@@ -62,18 +62,21 @@ class CustomHeaders(AuthenticationProtocol):
         headers, query = _parsed(settings)
         return frozenset(name.lower() for name, template in (*headers.items(), *query.items()) if template.parameters)
 
-    @sensitive_variables()
     def flow(self, request: PreparedRequest) -> RequestFlow:
+        yield self._signed(request)
+
+    # Apart from the generator, whose frames the decorator does not reach.
+    @sensitive_variables()
+    def _signed(self, request: PreparedRequest) -> PreparedRequest:
         headers, query = _parsed(self.settings)
         values = {option.name: self.secrets[option.name].reveal() for option in self.secret_options(self.settings)}
         signed = request.copy()
         for name, template in headers.items():
             signed.headers[name] = _refuse_line_breaks(template.render(values), name)
         if query:
-            signed.url = _with_query(
-                str(signed.url), {name: template.render(values) for name, template in query.items()}
-            )
-        yield signed
+            added = {name: template.render(values) for name, template in query.items()}
+            signed.url = _with_query(str(signed.url), added)
+        return signed
 
 
 @sensitive_variables()

@@ -99,7 +99,6 @@ class OAuthAuthorizationCode(BearerTokenProtocol):
         access = [(held.text, "access_token")] if held and not refresh else []
         return [self._revocation(token, hint) for token, hint in (*refresh, *access)]
 
-    @sensitive_variables()
     def fetch(self) -> Generator[PreparedRequest, Response, TokenAnswer]:
         """Refresh with the newest refresh token, and if that one is refused with the one before it.
 

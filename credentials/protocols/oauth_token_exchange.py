@@ -6,6 +6,7 @@ from django.views.decorators.debug import sensitive_variables
 from requests import PreparedRequest, Response
 
 from credentials.errors import SettingsRefused
+from credentials.protocols.base import TokenRequest
 from credentials.protocols.bearer_token import BearerTokenProtocol
 from credentials.protocols.client_authentication import token_request
 from credentials.protocols.oauth_client_credentials import (
@@ -75,17 +76,20 @@ class OAuthTokenExchange(BearerTokenProtocol):
     def refuse_settings(cls, settings: Mapping[str, SettingValue]) -> None:
         refuse_client_settings(settings)
 
-    @sensitive_variables()
     def fetch(self) -> Generator[PreparedRequest, Response, TokenAnswer]:
         subject = yield from self._subject_token()
+        return read_token_answer((yield self._exchange(subject)))
+
+    # Apart from the generator, whose frames the decorator does not reach.
+    @sensitive_variables()
+    def _exchange(self, subject: Secret) -> TokenRequest:
         fields = {
             "subject_token": subject.reveal(),
             **{name: str(self.settings[name]) for name in ("subject_token_type", "audience", "resource", "scope")},
         }
         if "actor_token" in self.secrets:
             fields |= {"actor_token": self.secrets["actor_token"].reveal(), "actor_token_type": _TYPES[0][0]}
-        request = token_request(str(self.settings["token_url"]), client_of(self), _GRANT, fields)
-        return read_token_answer((yield request))
+        return token_request(str(self.settings["token_url"]), client_of(self), _GRANT, fields)
 
     def _subject_token(self) -> Generator[PreparedRequest, Response, Secret]:
         other = self.principals.get("subject_principal")

@@ -25,14 +25,17 @@ class SelfSignedJwt(AuthenticationProtocol):
     def refuse_settings(cls, settings: Mapping[str, SettingValue]) -> None:
         refuse_claim_settings(settings)
 
-    @sensitive_variables()
     def flow(self, request: PreparedRequest) -> RequestFlow:
+        yield self._signed(request)
+
+    # Apart from the generator, whose frames the decorator does not reach.
+    @sensitive_variables()
+    def _signed(self, request: PreparedRequest) -> PreparedRequest:
         called = urlsplit(str(request.url))
-        claims = claims_of(self, audience=f"{called.scheme}://{called.netloc}")
         token = signed_jwt(
             self.certificates["certificate"],
-            claims,
+            claims_of(self, audience=f"{called.scheme}://{called.netloc}"),
             lifetime_seconds=int(self.settings["lifetime_seconds"]),
             key_id=str(self.settings["key_id"]),
         )
-        yield signed_copy(request, f"Bearer {token}")
+        return signed_copy(request, f"Bearer {token}")

@@ -72,7 +72,11 @@ def test_a_test_of_the_connection_uses_the_stored_secret_and_shows_it_masked(pag
 
 @pytest.mark.parametrize(
     ("path", "told"),
-    [("/status/401", "does not accept who we say we are"), ("/status/403", "does not let us"), ("/../x", "climb out")],
+    [
+        ("/unauthorized", "does not accept who we say we are"),
+        ("/not-found", "not at this path"),
+        ("/../x", "climb out"),
+    ],
 )
 def test_a_failed_test_says_what_to_do(page, named, path, told):
     html = page.post(URL, {"method": "GET", "path": path}).content.decode()

@@ -23,7 +23,7 @@ def uses():
 def test_uses_are_counted_by_credential_user_and_outcome(bank, server):
     for _ in range(3):
         http.get("callout:Bank/json")
-    http.get("callout:Bank/status/500")
+    http.get("callout:Bank/error")
     with pytest.raises(UnknownNamedCredential):
         http.get("callout:Nowhere/x")
     later = clock.now() + timedelta(seconds=1)

@@ -51,7 +51,7 @@ def report_of(error, request=None):
     """
     exc_info = (type(error), error, error.__traceback__)
     reporter = ExceptionReporter(request or RequestFactory().get("/"), *exc_info, is_email=True)
-    frames = [frame for frame in reporter.get_traceback_frames() if "/tests/" not in frame["filename"]]
+    frames = [frame for frame in reporter.get_traceback_frames() if "/tests/" not in frame.get("filename", "")]
     assert frames
     return "\n".join(
         [
