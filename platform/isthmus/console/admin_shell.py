@@ -12,7 +12,7 @@ __all__ = ["account_links", "brand_icon", "console_style", "favicon", "index", "
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Access": ("access", "auth"),
-    "Credentials": ("credentials",),
+    "Credentials": ("credentials", "audit"),
     "External services": ("external_services", "callouts"),
     "Events": ("events",),
     "Records": ("crm", "objects"),
@@ -24,8 +24,10 @@ HIDDEN_APPS = frozenset({"django_q", "oauth2_provider"})
 ICONS: Mapping[str, str] = {
     "account": "domain",
     "apiclient": "terminal",
+    "auditentry": "fact_check",
     "callbackreceipt": "call_received",
     "case": "support_agent",
+    "certificate": "verified_user",
     "changerow": "difference",
     "contact": "contacts",
     "eventdefinition": "bolt",
@@ -37,6 +39,7 @@ ICONS: Mapping[str, str] = {
     "grant": "rule",
     "group": "group",
     "integrationlogentry": "swap_horiz",
+    "identityprovider": "login",
     "invocation": "sync_alt",
     "job": "manufacturing",
     "lead": "person_add",
