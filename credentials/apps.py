@@ -15,7 +15,7 @@ class CredentialsConfig(AppConfig):
     def ready(self) -> None:
         from django.contrib.auth import get_user_model
 
-        from credentials import probes, recent_resolutions
+        from credentials import auditing, probes, recent_resolutions
         from credentials.checks import check_external_credentials
         from credentials.grants import PRINCIPAL
         from isthmus import health
@@ -25,6 +25,7 @@ class CredentialsConfig(AppConfig):
         register_grant_kind(PRINCIPAL)
         health.register(probes.CERTIFICATES)
         health.register(probes.PRINCIPALS)
+        auditing.connect()
         register_page(Page("My connections", "credentials:my_connections", "user", 60, permission_action=""))
         recent_resolutions.connect(*self.get_models(), Grant, PermissionSetAssignment, get_user_model())
         register_actions(

@@ -122,7 +122,7 @@ def _refuse_mixed_scripts(host: str) -> None:
     https://www.unicode.org/reports/tr39/#Restriction_Level_Detection; scripts are told by the names of the characters.
     """
     for label in host.split("."):
-        scripts = {unicodedata.name(each, "?").split()[0] for each in label if each.isalpha()}
+        scripts = {re.split(r"[ -]", unicodedata.name(each, "?"))[0] for each in label if each.isalpha()}
         if len(scripts) > 1 and not scripts <= _WRITTEN_TOGETHER:
             raise OutsideOrigin("The host mixes scripts, as names do that are made to look like others.")
 

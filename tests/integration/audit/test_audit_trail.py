@@ -12,6 +12,7 @@ from django.db import DatabaseError, connection, models, transaction
 from django.test import Client, override_settings
 from django.urls import reverse
 
+from credentials.models import ExternalCredential, Principal
 from isthmus import clock, correlation
 from isthmus.access.actions import assign, ensure_permission_set, revoke
 from isthmus.audit import actions as audit
@@ -248,3 +249,17 @@ def test_many_writers_make_one_chain():
     assert AuditEntry.objects.filter(target__startswith="w").count() == 80
     assert verdict() == (None, "")
     assert clock.now() >= AuditChain.objects.get().verified_at
+
+
+def test_deletions_and_key_rotations_are_recorded(tmp_path):
+    external = ExternalCredential.objects.create(name="Acme", protocol="no_authentication")
+    Principal.objects.create(external_credential=external, name="Main")
+    external.delete()
+    found = AuditEntry.objects.filter(action="credentials.deleted").values_list("target", flat=True)
+    assert sorted(found) == ["Acme", "Acme.Main"]
+    with override_settings(ISTHMUS_KEY_PROVIDER="file", ISTHMUS_KEY_FILE=str(tmp_path / "keys")):
+        call_command("encryption_key", "new", "--json", stdout=io.StringIO())
+        call_command("encryption_key", "rotate", "--json", stdout=io.StringIO())
+    assert AuditEntry.objects.filter(action="vault.key_made").count() == 1
+    rotated = AuditEntry.objects.get(action="vault.rotated")
+    assert (rotated.outcome, rotated.details["broken"]) == ("done", 0)

@@ -130,6 +130,8 @@ def test_what_could_lead_out_is_refused_by_name(path_and_query, sentence):
         ("http://[2001:DB8::1]:80/x", "http://[2001:db8::1]:80/x"),
         ("https://bücher.example", "https://xn--bcher-kva.example"),
         ("https://my_host/a b", "https://my_host/a%20b"),
+        ("https://\u043f\u0440\u0438\u043c\u0435\u0440.example", "https://xn--e1afmkfd.example"),
+        ("https://\u6771\u4eac\u30bf\u30ef\u30fc.example", "https://xn--5ck2eqb538s34z.example"),
     ],
 )
 def test_an_origin_is_read(given_url, base):
@@ -170,6 +172,10 @@ def test_a_given_trailing_slash_is_kept_for_the_origin_itself():
         "https://[::1",
         "https://acme%2eexample",
         "https://a,b.example",
+        # Look-alikes: a Cyrillic a, a Greek o, a full-width letter beside ASCII ones.
+        "https://\u0430cme.example",
+        "https://\u0430pple.b\u03bfok.example",
+        "https://api.p\u0430ypal.example",
     ],
 )
 def test_what_is_no_origin_is_refused(url):

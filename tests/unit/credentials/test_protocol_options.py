@@ -77,6 +77,13 @@ def test_a_secret_that_does_not_fit_is_never_quoted(secrets, field):
     assert "canary" not in caught.value.message.replace("Unknown: canary", "")
 
 
+@pytest.mark.parametrize("mask", ["***", "********", "•••••", "●●●", "*" * 40])
+def test_a_mask_that_is_sent_back_is_no_secret(mask):
+    with pytest.raises(SecretRefused, match="mask") as caught:
+        cleaned_secrets(Basic.options, {"password": mask})
+    assert caught.value.fields == ("password",)
+
+
 def test_secrets_may_be_given_one_at_a_time_and_hold_any_text():
     assert cleaned_secrets(Basic.options, {"password": " pä$$: 🔑 "}) == {"password": " pä$$: 🔑 "}
 

@@ -14,6 +14,7 @@ from isthmus.vault.key_checks import refuse_wrong_keys
 from isthmus.vault.keys_in_use import key_ring
 from isthmus.vault.providers import key_provider
 from isthmus.vault.registry import encrypted_columns
+from isthmus.vault.signals import key_made, keys_rotated
 
 _SHOWN = 20
 _BAR = 30
@@ -49,6 +50,7 @@ class Command(BaseCommand):
 
     def _new(self) -> None:
         key_id, next_step = key_provider().add_key()
+        key_made.send(sender=type(self), key_id=key_id, provider=key_provider().name)
         if self._as_json:
             self._tell_json({"key_id": key_id, "provider": key_provider().name})
         else:
@@ -62,9 +64,15 @@ class Command(BaseCommand):
             bar = _ProgressBar(self, column.label, left[column.label])
             resealed[column.label] = actions.rotate(column, batch_size=batch_size, progress=bar.advance).resealed
             bar.end()
-        self._verify(batch_size, resealed=resealed)
+        broken = self._opened(batch_size, resealed=resealed)
+        keys_rotated.send(sender=type(self), primary=key_ring().primary_id, resealed=resealed, broken=broken)
+        _refuse_broken(broken)
 
-    def _verify(self, batch_size: int, *, resealed: dict[str, int] | None = None) -> None:
+    def _verify(self, batch_size: int) -> None:
+        _refuse_broken(self._opened(batch_size))
+
+    def _opened(self, batch_size: int, *, resealed: dict[str, int] | None = None) -> int:
+        """Open everything and tell of it; return how many secrets do not open."""
         in_use: Counter[str] = Counter()
         broken = 0
         for column in encrypted_columns():
@@ -73,10 +81,7 @@ class Command(BaseCommand):
             broken += len(found.broken)
             self._tell_column(found, (resealed or {}).get(column.label, 0))
         self._tell_keys(in_use)
-        if broken:
-            raise CommandError(
-                f"{broken} secrets do not open. Put back the key they were sealed with, or enter them again."
-            )
+        return broken
 
     def _status(self, _batch_size: int) -> None:
         in_use: Counter[str] = Counter()
@@ -150,6 +155,13 @@ class _ProgressBar:
         """Leave the line."""
         if self._is_shown:
             self._command.stderr.write("")
+
+
+def _refuse_broken(broken: int) -> None:
+    if broken:
+        raise CommandError(
+            f"{broken} secrets do not open. Put back the key they were sealed with, or enter them again."
+        )
 
 
 def _by_key(keys: Counter[str]) -> str:
