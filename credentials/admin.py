@@ -185,7 +185,7 @@ class PrincipalAdmin(ModelAdmin):
         inputs = [
             name for name in principal_form(obj).base_fields if name in {OWNER_FIELD, FORGET_FIELD} or "__" in name
         ]
-        if obj.kind == PrincipalKind.PER_USER:
+        if obj.kind == PrincipalKind.PER_USER and inputs:
             inputs = ["secrets_of_users", OWNER_FIELD, *(name for name in inputs if name != OWNER_FIELD)]
         secrets: _Fieldsets = [("Secrets", {"fields": inputs})] if inputs else []
         return [*main, *secrets, ("State", {"fields": self._states})]

@@ -207,7 +207,7 @@ def external_credential_form(protocols: Iterable[type[AuthenticationProtocol]]) 
 
 def principal_form(principal: Principal | None) -> type[PrincipalForm]:
     """Return the form with inputs for the secrets of `principal` (none for one that is not made yet)."""
-    if principal is None or principal.kind == PrincipalKind.ANONYMOUS:
+    if principal is None or principal.kind == PrincipalKind.ANONYMOUS or not secret_options_of(principal):
         return PrincipalForm
     is_per_user = principal.kind == PrincipalKind.PER_USER
     rows = {} if is_per_user else {row.name: row for row in PrincipalSecret.objects.of(principal, None)}
