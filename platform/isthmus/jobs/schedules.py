@@ -15,7 +15,7 @@ from isthmus.jobs.models import Schedule
 from isthmus.jobs.registry import Declared
 from isthmus.logs import get_logger
 
-__all__ = ["ensure_schedule", "fire_due"]
+__all__ = ["ensure_declared_schedules", "ensure_schedule", "fire_due", "register_schedule"]
 
 log = get_logger(__name__)
 
@@ -45,6 +45,22 @@ def ensure_schedule(
     schedule.full_clean(validate_unique=False)
     Schedule.objects.bulk_create([schedule], ignore_conflicts=True)
     return Schedule.objects.get(name=name)
+
+
+_declared: dict[str, tuple[Declared, str]] = {}
+
+
+def register_schedule(name: str, function: Declared, *, cron: str) -> None:
+    """Let every worker see to it that this schedule is there. Raises `ValueError` when its name is taken."""
+    if name in _declared:
+        raise ValueError(f"A schedule named {name!r} is registered already.")
+    _declared[name] = (function, cron)
+
+
+def ensure_declared_schedules() -> None:
+    """Add the registered schedules that are not there; what an operator changed stays as it is."""
+    for name, (function, cron) in _declared.items():
+        ensure_schedule(name, function, cron=cron)
 
 
 def fire_due() -> int:

@@ -6,7 +6,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 
-from isthmus.jobs import queueable
+from isthmus.jobs import queueable, schedules
 from isthmus.jobs.models import Job, Schedule
 from isthmus.jobs.schedules import ensure_schedule, fire_due
 
@@ -101,3 +101,12 @@ def test_impossible_times_are_refused(times):
 def test_the_database_refuses_a_schedule_without_times():
     with pytest.raises(IntegrityError):
         Schedule.objects.create(name="odd", function="x")
+
+
+def test_what_apps_register_is_there_once_a_worker_has_looked():
+    schedules.ensure_declared_schedules()
+    schedules.ensure_declared_schedules()
+    made = Schedule.objects.get(name="Audit the use of credentials")
+    assert made.cron == "*/5 * * * *"
+    with pytest.raises(ValueError, match="registered already"):
+        schedules.register_schedule(made.name, None, cron=made.cron)
