@@ -49,9 +49,9 @@ class InMemoryTokenStore:
     def held(self) -> Held:
         return Held(generation=self.generation, token=self.token, failure=self.failure, failed_at=self.failed_at)
 
-    def recall(self) -> Held:
-        """Memory is always as of now."""
-        return self.held()
+    def recall(self) -> Held | None:
+        """Nothing is remembered: looking costs nothing here."""
+        return None
 
     def claim(self, seen: Held) -> Claim | None:
         now = clock.now()

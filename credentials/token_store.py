@@ -50,6 +50,12 @@ class DatabaseTokenStore:
         self._recent: tuple[float, Held] | None = None
 
     def held(self) -> Held:
+        looked_at = clock.monotonic_seconds()
+        found = self._looked_up()
+        self._recent = (looked_at, found)
+        return found
+
+    def _looked_up(self) -> Held:
         row = self._rows().first()
         if row is None:
             return Held(generation=0, token=None, failure=None, failed_at=None)
@@ -61,14 +67,10 @@ class DatabaseTokenStore:
             failed_at=row.failed_at,
         )
 
-    def recall(self) -> Held:
-        now = clock.monotonic_seconds()
+    def recall(self) -> Held | None:
         recent = self._recent
-        if recent is not None and now - recent[0] < options.resolution_seconds:
-            return recent[1]
-        held = self.held()
-        self._recent = (now, held)
-        return held
+        is_fresh = recent is not None and clock.monotonic_seconds() - recent[0] < options.resolution_seconds
+        return recent[1] if recent is not None and is_fresh else None
 
     def claim(self, seen: Held) -> Claim | None:
         if self.is_in_transaction():

@@ -61,8 +61,10 @@ class TokenStore(Protocol):
     def held(self) -> Held:
         """Return what is held now."""
 
-    def recall(self) -> Held:
-        """Return what was held a moment ago. Good for using a token that works; before fetching one, ask `held`."""
+    def recall(self) -> Held | None:
+        """Return what was held a moment ago, `None` when nobody has looked since. Good for using a token that works;
+        before fetching one, ask `held`.
+        """
 
     def claim(self, seen: Held) -> Claim | None:
         """Claim the next token request; `None` when another holds the claim, or when `seen` is out of date."""

@@ -62,8 +62,8 @@ class BearerTokenProtocol(AuthenticationProtocol):
 
     def flow(self, request: PreparedRequest) -> RequestFlow:
         first_seen = self.tokens.recall()
-        recalled = _usable(first_seen, None)
-        if recalled is not None and not _is_due(recalled, first_seen):
+        recalled = _usable(first_seen, None) if first_seen else None
+        if first_seen and recalled and not _is_due(recalled, first_seen):
             token = recalled
         else:
             first_seen = self.tokens.held()
