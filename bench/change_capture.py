@@ -3,38 +3,21 @@
 The two take turns, round by round, in one process on one database (a fresh SQLite file, or `DATABASE_URL`).
 """
 
-import os
 import statistics
-import sys
-import tempfile
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from support.own_database import own_database
+
 ROUNDS = 5
 RECORDS = 200
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "platform")]
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ.update(
-            ISTHMUS_DATA_DIR=folder, ISTHMUS_LOG_LEVEL="WARNING", DJANGO_SETTINGS_MODULE="isthmus.settings"
-        )
-        import django
-
-        django.setup()
-        from django.test.runner import DiscoverRunner
-
-        runner = DiscoverRunner(verbosity=0, interactive=False)
-        databases = runner.setup_databases()
-        try:
-            measure()
-        finally:
-            runner.teardown_databases(databases)
+    with own_database():
+        measure()
 
 
 def measure() -> None:

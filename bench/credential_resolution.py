@@ -4,17 +4,13 @@ Measured against the CPU of one call of a bare keep-alive `requests.Session` to 
 The promise: at most 0.15 ms of CPU and at most one query a callout.
 """
 
-import os
-import sys
-import tempfile
 import threading
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from time import thread_time
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "platform")]
+from support.own_database import own_database
+
 CALLS = 3_000
 
 
@@ -34,21 +30,8 @@ class Answer(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ.update(
-            ISTHMUS_DATA_DIR=folder, ISTHMUS_LOG_LEVEL="WARNING", DJANGO_SETTINGS_MODULE="isthmus.settings"
-        )
-        import django
-
-        django.setup()
-        from django.test.runner import DiscoverRunner
-
-        runner = DiscoverRunner(verbosity=0, interactive=False)
-        databases = runner.setup_databases()
-        try:
-            measure()
-        finally:
-            runner.teardown_databases(databases)
+    with own_database():
+        measure()
 
 
 def measure() -> None:

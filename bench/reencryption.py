@@ -4,34 +4,18 @@ Takes the number of secrets as argument (20,000 by default; 100,000 is the promi
 file, or on `DATABASE_URL`.
 """
 
-import os
 import secrets
 import sys
-import tempfile
-from pathlib import Path
 from time import perf_counter
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "platform")]
+from support.own_database import own_database
+
 COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ.update(
-            ISTHMUS_DATA_DIR=folder, ISTHMUS_LOG_LEVEL="WARNING", DJANGO_SETTINGS_MODULE="isthmus.settings"
-        )
-        import django
-
-        django.setup()
-        from django.test.runner import DiscoverRunner
-
-        runner = DiscoverRunner(verbosity=0, interactive=False)
-        databases = runner.setup_databases()
-        try:
-            measure()
-        finally:
-            runner.teardown_databases(databases)
+    with own_database():
+        measure()
 
 
 def measure() -> None:

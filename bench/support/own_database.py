@@ -1,0 +1,33 @@
+"""Loads the platform over a database of its own: a fresh SQLite file, or a test database on `DATABASE_URL`."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["own_database"]
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@contextmanager
+def own_database() -> Iterator[None]:
+    """Enter: the platform is loaded, its tables are there and empty. They go when the block ends."""
+    sys.path[:0] = [str(ROOT), str(ROOT / "platform")]
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ.update(
+            ISTHMUS_DATA_DIR=folder, ISTHMUS_LOG_LEVEL="WARNING", DJANGO_SETTINGS_MODULE="isthmus.settings"
+        )
+        import django
+
+        django.setup()
+        from django.test.runner import DiscoverRunner
+
+        runner = DiscoverRunner(verbosity=0, interactive=False)
+        databases = runner.setup_databases()
+        try:
+            yield
+        finally:
+            runner.teardown_databases(databases)
