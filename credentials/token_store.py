@@ -131,6 +131,10 @@ class DatabaseTokenStore:
         holder = None if claim.holder == _UNCLAIMED else claim.holder
         return self._rows().filter(refresh_holder=holder, generation=claim.generation)
 
+    def _of_generation(self, claim: Claim) -> QuerySet[StoredToken]:
+        """The row, if no token request has ended since the claim was made."""
+        return self._rows().filter(generation=claim.generation)
+
     def connect(self, answer: TokenAnswer, *, connected_by: User) -> None:
         """Keep what a person's consent brought; whatever was held before is over."""
         now = clock.now()
@@ -154,7 +158,10 @@ class DatabaseTokenStore:
     def _keep(self, claim: Claim, token: AccessToken, answer: TokenAnswer) -> None:
         if claim.holder == _UNCLAIMED:
             StoredToken.objects.get_or_create(principal=self._principal, user=self._user)
-        row = self._claimed(claim).first()
+        # A refresh token is given once. So it is kept even if the lease ran out and somebody else is fetching: they
+        # used the token that has just been rotated away, and what they end with then counts for nothing.
+        kept_rows = self._claimed(claim) if answer.refresh_token is None else self._of_generation(claim)
+        row = kept_rows.first()
         if row is None:
             # The lease ran out and somebody else has fetched, or the secrets were replaced: theirs is the one to keep.
             return
@@ -167,7 +174,7 @@ class DatabaseTokenStore:
                 "refresh_token": row.refresh_token.as_sealed(),
                 "previous_refresh_token": row.previous_refresh_token and row.previous_refresh_token.as_sealed(),
             }
-        kept = self._claimed(claim).update(
+        kept = kept_rows.update(
             access_token=row.access_token.as_sealed(),
             **rotated,
             in_doubt_since=None,

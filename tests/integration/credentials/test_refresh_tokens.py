@@ -18,6 +18,8 @@ from credentials.errors import (
     TokenNeedsCommit,
 )
 from credentials.models import ConnectionState, IdentityProvider, Principal, PrincipalStatus, StoredToken
+from credentials.token_store import DatabaseTokenStore
+from credentials.tokens import TokenAnswer
 from isthmus import clock
 from isthmus.vault.secret import Secret
 from tests.integration.credentials.rotating_server import RotatingServer
@@ -209,6 +211,19 @@ def test_a_process_that_died_while_it_refreshed_holds_nobody_up_for_ever(server,
     )
     assert StoredToken.objects.get().state == ConnectionState.IN_DOUBT
     assert call() == 200
+    assert StoredToken.objects.get().state == ConnectionState.CONNECTED
+
+
+def test_an_answer_that_comes_after_the_lease_is_kept_all_the_same(principal, moving_clock):
+    """The provider was slow; somebody else has begun to refresh with the token that is rotated away by now."""
+    ours, theirs = DatabaseTokenStore(principal, None), DatabaseTokenStore(principal, None)
+    slow = ours.claim(ours.held())
+    moving_clock.move(timedelta(seconds=31))
+    quick = theirs.claim(theirs.held())
+    assert quick is not None
+    ours.keep(slow, TokenAnswer(access_token=Secret("a"), expires_in_seconds=60, refresh_token=Secret("rotated")))
+    theirs.fail(quick, TokenEndpointRefused(is_grant_invalid=True))
+    assert held() == "rotated"
     assert StoredToken.objects.get().state == ConnectionState.CONNECTED
 
 
