@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from django.apps import AppConfig
 from django.db import connections
 from django.db.backends.signals import connection_created
+from django.db.models.signals import post_delete, post_save
 
 from callouts import limits
 
@@ -15,9 +16,20 @@ class CalloutsConfig(AppConfig):
     verbose_name = "Callouts"
 
     def ready(self) -> None:
-        from callouts import console, probes, provider_requests, uncommitted_work, use_audit
+        from callouts import (
+            console,
+            destinations,
+            probes,
+            provider_requests,
+            redaction_rules,
+            retention,
+            uncommitted_work,
+            use_audit,
+        )
+        from callouts.models import Destination, RedactionRule
         from credentials.transport import register_transport
         from isthmus import health
+        from isthmus.audit.registry import AuditAction, register_actions
         from isthmus.jobs.hooks import register_job_context
         from isthmus.jobs.schedules import register_schedule
 
@@ -27,7 +39,19 @@ class CalloutsConfig(AppConfig):
         health.register(probes.IN_DOUBT)
         register_job_context(_limits_of_job)
         register_transport(provider_requests.send)
+        register_schedule("Remove old log entries", retention.remove_old_entries, cron="29 3 * * *")
         register_schedule("Audit the use of credentials", use_audit.audit_uses, cron="*/5 * * * *")
+        register_actions(
+            AuditAction(name="callouts.entry_resolved", label="Exchange in doubt resolved"),
+            AuditAction(name="callouts.breaker_reset", label="Circuit breaker closed by hand"),
+            AuditAction(name="callouts.dry_run_switched", label="Dry run switched"),
+            AuditAction(name="callouts.destination_released", label="Held callouts released"),
+            AuditAction(name="callouts.destination_changed", label="Destination changed"),
+            AuditAction(name="callouts.redaction_rule_changed", label="Redaction rule changed"),
+        )
+        for model, forget in ((RedactionRule, redaction_rules.forget), (Destination, destinations.forget)):
+            for signal in (post_save, post_delete):
+                signal.connect(lambda forget=forget, **_: forget(), sender=model, weak=False)
         console.register()
 
 

@@ -4,26 +4,43 @@ Refused or allowed (uncommitted work, head-room, credential, permission), logged
 followed through redirects within its origin, logged again.
 """
 
+import itertools
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractUser
+from django.db import DatabaseError, transaction
 from django.db.models import Model
 
-from callouts import authentication, egress, integration_log, limits, redirects, requesting, uncommitted_work
+from callouts import (
+    authentication,
+    destinations,
+    egress,
+    integration_log,
+    limits,
+    redirects,
+    requesting,
+    uncommitted_work,
+)
 from callouts.authentication import AuthenticationFlow
+from callouts.bodies import SpooledBody, is_readable
 from callouts.conf import options
 from callouts.egress.client_certificates import ClientCertificate
-from callouts.errors import InvalidCallout, TooManyRedirects
-from callouts.integration_log import About, Exchanged
+from callouts.errors import CalloutError, InvalidCallout, LeaseExpired, TooManyRedirects
+from callouts.integration_log import About, Exchanged, OpenEntry
 from callouts.records import record_id_of
-from callouts.requesting import Data, Params
+from callouts.redaction import Described
+from callouts.requesting import Data, Files, Params
+from callouts.retrying import Next, RetryPolicy
+from credentials.errors import CredentialError
 from credentials.origins import Origin
 from credentials.resolver import ResolvedCredential, resolve
 from isthmus import clock, correlation
@@ -32,10 +49,25 @@ from isthmus.errors import IsthmusError
 from isthmus.jobs import current_job_or_none
 from isthmus.objects.capture import acting_user
 
-__all__ = ["SAFE_METHODS", "Callout", "perform"]
+__all__ = ["SAFE_METHODS", "Callout", "QueuedAttempt", "check_timeout", "perform", "running_user"]
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that only read (https://www.rfc-editor.org/rfc/rfc9110#section-9.2.1): repeating them is safe."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueuedAttempt:
+    """What a queued callout brings along to one of its attempts."""
+
+    id: int
+    attempt: int
+    expires_at: datetime
+    """After that moment another worker may have taken it: nothing leaves any more."""
+    settle: "Settle"
+    """Called in the transaction that writes how the attempt ended, with the log entry's id, the answer, the error."""
+
+
+Settle = Callable[[uuid.UUID | None, requests.Response | None, BaseException | None], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +76,12 @@ class Callout:
 
     method: str
     url: str
+    path: Mapping[str, object] | None = None
+    """Values for the `{name}` places of the address's path."""
     params: Params = None
     json: Any = None
-    data: Data = None
+    data: "Data | SpooledBody" = None
+    files: Files = None
     headers: Mapping[str, str] | None = None
     timeout: float | None = None
     """Seconds for the whole callout; `None` means the default."""
@@ -56,6 +91,16 @@ class Callout:
     operation: str = ""
     record: str | Model | None = None
     invocation_id: uuid.UUID | None = None
+    stream: bool = False
+    """Whether the answer's body is left to be read piece by piece."""
+    retry: RetryPolicy | None = None
+    """When to try again while the caller waits; `None`: not at all."""
+    queued: QueuedAttempt | None = None
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether repeating it is known to be safe."""
+        return self.idempotency_key is not None or self.method.upper() in SAFE_METHODS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +115,8 @@ class _Departure:
     origin: Origin
     """What no redirect leaves."""
     masked_names: frozenset[str]
+    destination: destinations.Known
+    queued: QueuedAttempt | None
 
 
 @dataclass
@@ -79,6 +126,7 @@ class _Trace:
     request: requests.PreparedRequest
     answer: requests.Response | None = None
     history: list[requests.Response] = field(default_factory=list)
+    timing: egress.Timing = field(default_factory=egress.Timing)
 
 
 def perform(callout: Callout) -> requests.Response:
@@ -86,21 +134,72 @@ def perform(callout: Callout) -> requests.Response:
 
     Raises errors of `callouts.errors` and, when the credential cannot be used, of `credentials.errors`.
     """
+    with correlation.bind(correlation.current_or_new()), _readable_again(callout) as callout:
+        if callout.retry is None:
+            return _attempted(callout, attempt=None, seconds=None)
+        return _tried_again(callout, callout.retry)
+
+
+@contextmanager
+def _readable_again(callout: Callout) -> Iterator[Callout]:
+    """Give the callout with a body that can be sent more than once: what must be read is read now."""
+    if not is_readable(callout.data):
+        yield callout
+        return
+    body = requesting.spooled(callout.data, max_body_bytes=_max_body_bytes())
+    try:
+        yield replace(callout, data=body)
+    finally:
+        if isinstance(body, SpooledBody) and body is not callout.data:
+            body.close()
+
+
+def _tried_again(callout: Callout, policy: RetryPolicy) -> requests.Response:
+    """Return the first answer that is not worth another attempt, or the last one that there is time for."""
+    deadline = egress.Deadline.within(check_timeout(callout.timeout))
+    for attempt in itertools.count(1):
+        answer, error = None, None
+        try:
+            answer = _attempted(callout, attempt=attempt, seconds=deadline.remaining())
+        except (CalloutError, CredentialError) as raised:
+            error = raised
+        verdict = policy.decide(
+            status=answer.status_code if answer is not None else None,
+            headers=answer.headers if answer is not None else None,
+            error=error,
+            is_repeatable=callout.is_repeatable,
+            attempts=attempt,
+            now=clock.now(),
+        )
+        ends = clock.monotonic_seconds() + verdict.after_seconds >= deadline.ends_at
+        if verdict.next != Next.AGAIN or ends:
+            if error is not None:
+                raise error
+            break
+        if answer is not None:
+            answer.close()
+        threading.Event().wait(verdict.after_seconds)
+    assert answer is not None  # noqa: S101 - the loop ends with one, or raises
+    return answer
+
+
+def _attempted(callout: Callout, *, attempt: int | None, seconds: float | None) -> requests.Response:
     with ExitStack() as stack:
-        stack.enter_context(correlation.bind(correlation.current_or_new()))
-        with _refusals_logged(callout):
+        with _refusals_logged(callout, attempt):
             uncommitted_work.refuse_if_pending()
             # From here on whatever is written (the automated process's user, tokens, the log) is the platform's own.
             stack.enter_context(uncommitted_work.bookkeeping())
-            departure = _departure(callout)
+            departure = _departure(callout, attempt)
             seconds_left = stack.enter_context(limits.spend())
-        return _sent(departure, egress.Deadline.within(min(departure.seconds, seconds_left)))
+        longest = min(departure.seconds, seconds_left, seconds or departure.seconds)
+        return _sent(departure, egress.Deadline.within(longest))
 
 
-def _departure(callout: Callout) -> _Departure:
-    name, rest = requesting.parse_callout_url(callout.url)
-    seconds = _seconds(callout.timeout)
-    user = callout.user or acting_user() or _user_of_job() or system_user()
+def _departure(callout: Callout, attempt: int | None) -> _Departure:
+    url = requesting.filled(callout.url, callout.path)
+    name, rest = requesting.parse_callout_url(url)
+    seconds = check_timeout(callout.timeout)
+    user = running_user(callout.user) or system_user()
     credential = resolve(name, user)
     max_body_bytes = _max_body_bytes()
     request = requesting.prepare(
@@ -109,48 +208,81 @@ def _departure(callout: Callout) -> _Departure:
         params=callout.params,
         json=callout.json,
         data=callout.data,
+        files=callout.files,
         headers=callout.headers,
         idempotency_key=callout.idempotency_key,
         max_body_bytes=max_body_bytes,
     )
     route = egress.Route(
         named_credential=name,
-        callout_url=_with_query(callout.url, request),
+        callout_url=_with_query(url, request),
         allow_internal_addresses=credential.allow_internal_addresses,
         max_body_bytes=max_body_bytes,
         client_certificate=_client_certificate(credential),
         ca_bundle=credential.ca_bundle,
+        is_streamed=callout.stream,
     )
     return _Departure(
         request=request,
         route=route,
         new_flow=credential.authentication,
-        about=_about(callout, named_credential=name, principal=credential.principal_name, user=user),
+        about=_about(callout, named_credential=name, principal=credential.principal_name, user=user, attempt=attempt),
         seconds=seconds,
         origin=credential.origin,
         masked_names=credential.masked_names,
+        # Last, for a trial that is let through must be made.
+        destination=destinations.admit(name),
+        queued=callout.queued,
     )
 
 
 def _sent(departure: _Departure, deadline: egress.Deadline) -> requests.Response:
     trace = _Trace(request=departure.request)
     entry = integration_log.begin(Exchanged.of(departure.request, None), departure.about)
-    began = clock.monotonic_seconds()
-    error: BaseException | None = None
     try:
-        return _followed(departure, deadline, trace)
+        _refuse_expired(departure.queued)
+        answer = _followed(departure, deadline, trace)
     except BaseException as raised:
-        error = raised
+        _complete(departure, trace, entry, None, raised)
         raise
-    finally:
-        exchanged = Exchanged.of(trace.request, trace.answer, masked_names=departure.masked_names)
-        integration_log.complete(
-            entry,
-            exchanged,
-            outcome=integration_log.outcome_of(exchanged.status_code, error),
-            error=error,
-            duration_ms=round((clock.monotonic_seconds() - began) * 1000),
+    reading = answer.raw
+    if isinstance(reading, egress.StreamedAnswer):
+        # The entry says how it ended when the last piece was read.
+        reading.on_end = lambda read, error: _complete(departure, trace, entry, read, error)
+    else:
+        _complete(departure, trace, entry, None, None)
+    return answer
+
+
+def _complete(
+    departure: _Departure,
+    trace: _Trace,
+    entry: OpenEntry,
+    streamed: Described | None,
+    error: BaseException | None,
+) -> None:
+    answer, queued = trace.answer, departure.queued
+    if isinstance(getattr(answer, "raw", None), egress.StreamedAnswer) and streamed is None:
+        streamed = Described(beginning=b"", size=0, sha256="")
+    exchanged = Exchanged.of(trace.request, answer, masked_names=departure.masked_names, streamed=streamed)
+    integration_log.complete(
+        entry,
+        exchanged,
+        outcome=integration_log.outcome_of(exchanged.status_code, error),
+        error=error,
+        timing=trace.timing,
+        settle=(lambda entry_id: queued.settle(entry_id, answer, error)) if queued is not None else None,
+    )
+    with suppress(DatabaseError):
+        destinations.note(
+            departure.about.named_credential, departure.destination, status=exchanged.status_code, error=error
         )
+
+
+def _refuse_expired(queued: QueuedAttempt | None) -> None:
+    # The time of the process may have stood still: then another worker has taken the callout over.
+    if queued is not None and clock.now() >= queued.expires_at:
+        raise LeaseExpired
 
 
 def _followed(departure: _Departure, deadline: egress.Deadline, trace: _Trace) -> requests.Response:
@@ -162,6 +294,7 @@ def _followed(departure: _Departure, deadline: egress.Deadline, trace: _Trace) -
         if follow_up is None:
             answer.history = list(trace.history)
             return answer
+        answer.close()
         if len(trace.history) >= options.max_redirects:
             raise TooManyRedirects(f"More than {options.max_redirects} redirects, one after another.")
         trace.history.append(answer)
@@ -174,8 +307,11 @@ def _signed_and_sent(
     def send(outgoing: requests.PreparedRequest, is_callout: bool) -> requests.Response:
         if not is_callout:
             return egress.sender().send(outgoing, route=_side_route(departure.route), deadline=deadline)
+        if trace.answer is not None:
+            trace.answer.close()
         trace.request, trace.answer = outgoing, None
-        trace.answer = egress.sender().send(outgoing, route=departure.route, deadline=deadline)
+        trace.timing = egress.Timing()
+        trace.answer = egress.sender().send(outgoing, route=departure.route, deadline=deadline, timing=trace.timing)
         return trace.answer
 
     answer = authentication.drive(departure.new_flow(), request, send)
@@ -204,25 +340,32 @@ def _client_certificate(credential: ResolvedCredential) -> ClientCertificate | N
 
 
 @contextmanager
-def _refusals_logged(callout: Callout) -> Iterator[None]:
+def _refusals_logged(callout: Callout, attempt: int | None) -> Iterator[None]:
     try:
         yield
     except IsthmusError as error:
         name = callout.url.removeprefix("callout:").split("/", 1)[0].split("?", 1)[0]
-        integration_log.record_refusal(
-            Exchanged(method=callout.method, url=callout.url),
-            _about(callout, named_credential=name, user=callout.user),
-            error=error,
-        )
+        with transaction.atomic() if callout.queued is not None else nullcontext():
+            entry_id = integration_log.record_refusal(
+                Exchanged(method=callout.method, url=callout.url),
+                _about(callout, named_credential=name, user=callout.user, attempt=attempt),
+                error=error,
+            )
+            if callout.queued is not None:
+                callout.queued.settle(entry_id, None, error)
         raise
 
 
-def _about(callout: Callout, *, named_credential: str, user: AbstractUser | None, principal: str = "") -> About:
+def _about(
+    callout: Callout, *, named_credential: str, user: AbstractUser | None, attempt: int | None, principal: str = ""
+) -> About:
     job = current_job_or_none()
+    queued = callout.queued
     return About(
         operation=callout.operation,
         job_id=job.id if job else None,
-        attempt=job.attempt if job else 1,
+        queued_callout_id=queued.id if queued else None,
+        attempt=attempt or (queued.attempt if queued else job.attempt if job else 1),
         named_credential=named_credential,
         principal=principal,
         user=user,
@@ -237,7 +380,8 @@ def _with_query(url: str, request: requests.PreparedRequest) -> str:
     return f"{place}?{query}" if query else place
 
 
-def _seconds(timeout: float | None) -> float:
+def check_timeout(timeout: float | None) -> float:
+    """Return a callout's time limit in seconds, `None` meaning the default. Raises `InvalidCallout`."""
     if timeout is None:
         return options.timeout_seconds
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
@@ -247,8 +391,14 @@ def _seconds(timeout: float | None) -> float:
     return float(timeout)
 
 
+def running_user(given: AbstractUser | None) -> AbstractUser | None:
+    """Return whose permissions count: who is given, acts here, or has the job; `None` for the automated process."""
+    return given or acting_user() or _user_of_job()
+
+
 def _max_body_bytes() -> int:
-    return options.max_body_bytes if current_job_or_none() is None else options.max_body_bytes_in_jobs
+    is_in_background = current_job_or_none() is not None or limits.is_in_background()
+    return options.max_body_bytes_in_jobs if is_in_background else options.max_body_bytes
 
 
 def _user_of_job() -> AbstractUser | None:

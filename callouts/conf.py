@@ -14,6 +14,12 @@ def _must_be_a_file(path: str) -> str | None:
     return None if not path or Path(path).is_file() else f"there is no file {path!r}."
 
 
+def _must_be_a_proxy(url: str) -> str | None:
+    from callouts.egress.proxies import what_is_wrong_with_proxy
+
+    return what_is_wrong_with_proxy(url)
+
+
 class CalloutOptions(Options, prefix="ISTHMUS_CALLOUTS_"):
     """Limits on what leaves and on what comes back."""
 
@@ -39,8 +45,29 @@ class CalloutOptions(Options, prefix="ISTHMUS_CALLOUTS_"):
         help_text="File with the certificate authorities to trust (PEM); empty: the ones that come with certifi.",
         validate=_must_be_a_file,
     )
+    proxy = option(
+        "",
+        help_text="HTTP proxy through which callouts leave (http://user:password@host:port); empty: directly.",
+        validate=_must_be_a_proxy,
+    )
+    no_proxy = option("", help_text="Hosts and domains that are reached without the proxy, separated by commas.")
+    async_threads = option(
+        32, help_text="Callouts of async code that may be under way at a time in one process.", minimum=1, maximum=1_000
+    )
     log_body_bytes = option(
         64 * 1024, help_text="How much of each body the integration log keeps.", minimum=0, maximum=MEBIBYTE
+    )
+    keep_succeeded_days = option(30, help_text="How long the log keeps exchanges that succeeded.", minimum=1)
+    keep_failed_days = option(90, help_text="How long the log keeps exchanges that failed.", minimum=1)
+    keep_refused_days = option(30, help_text="How long the log keeps callouts that were refused.", minimum=1)
+    keep_in_doubt_days = option(
+        90, help_text="How long the log keeps exchanges in doubt, counted from when a person resolved them.", minimum=1
+    )
+    destination_seconds = option(
+        1.0,
+        help_text="For how long a process remembers a destination's circuit breaker before it looks again.",
+        minimum=0.0,
+        maximum=60.0,
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import User
 
+from callouts import destinations
 from callouts.client import Callout, perform
 from callouts.models import IntegrationLogEntry
 from credentials.models import NamedCredential
@@ -56,6 +57,9 @@ def try_connection(named: NamedCredential, user: User, *, method: str = "GET", p
             found = _told(bound, error.message, _NEXT_STEPS.get(error.code, ""), is_well=False)
         else:
             is_well = answer.status_code < 400
+            if is_well:
+                # Whatever kept queued callouts from it: they may try again.
+                destinations.release(named.name)
             summary = f"The system answered {answer.status_code} in {answer.elapsed.total_seconds() * 1000:.0f} ms."
             found = _told(bound, summary, _OF_STATUS.get(answer.status_code, ""), is_well=is_well)
         audit.record(

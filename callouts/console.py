@@ -55,7 +55,7 @@ def _longest() -> timedelta:
 
 def title_of(entry: IntegrationLogEntry) -> str:
     """Return what an exchange is called where there is room for one line."""
-    return entry.operation or f"{entry.method} {_path_of(entry.url)}"
+    return entry.operation or f"{entry.method} {_path_of(entry.url)}".strip()
 
 
 def _path_of(url: str) -> str:
@@ -79,14 +79,14 @@ def figures() -> Iterable[Figure]:
         inbound=Count("pk", filter=Q(direction=Direction.INBOUND)),
         failed_out=Count("pk", filter=Q(direction=Direction.OUTBOUND, outcome=Outcome.FAILED)),
         failed_in=Count("pk", filter=Q(direction=Direction.INBOUND, outcome=Outcome.FAILED)),
-        in_doubt=Count("pk", filter=Q(outcome=Outcome.IN_DOUBT) & ~maybe_under_way),
+        in_doubt=Count("pk", filter=Q(outcome=Outcome.IN_DOUBT, resolution="") & ~maybe_under_way),
     )
     log = f"{reverse('callouts:log')}?since=24h"
     yield _with_failures("Callouts", counts["outbound"], counts["failed_out"], f"{log}&direction=outbound")
     yield _with_failures("Calls from outside", counts["inbound"], counts["failed_in"], f"{log}&direction=inbound")
     in_doubt = counts["in_doubt"]
     tone, hint = (Tone.WARNING, "sent, answer lost") if in_doubt else (Tone.GOOD, "every answer known")
-    yield Figure("In doubt", f"{in_doubt:,}", f"{log}&outcome=in_doubt", tone, hint)
+    yield Figure("In doubt", f"{in_doubt:,}", f"{log}&outcome=unresolved", tone, hint)
 
 
 def _with_failures(label: str, number: int, failed: int, url: str) -> Figure:
@@ -130,13 +130,15 @@ def latest(limit: int) -> Iterable[timeline.Entry]:
 
 
 def _entry(entry: IntegrationLogEntry) -> timeline.Entry:
-    is_inbound = entry.direction == Direction.INBOUND
+    kinds = {Direction.INBOUND: "Call from outside", Direction.OUTBOUND: "Callout", Direction.NOTED: "Noted"}
+    icons = {Direction.INBOUND: "arrow-in", Direction.OUTBOUND: "arrow-out", Direction.NOTED: "record"}
+    direction = Direction(entry.direction)
     answer = f"HTTP {entry.status_code}" if entry.status_code else entry.error_code
     parts = [answer, f"{entry.duration_ms} ms" if entry.duration_ms is not None else "", entry.named_credential]
     return timeline.Entry(
         at=entry.started_at,
-        kind="Call from outside" if is_inbound else "Callout",
-        icon="arrow-in" if is_inbound else "arrow-out",
+        kind=kinds[direction],
+        icon=icons[direction],
         title=title_of(entry),
         status=status_of(entry),
         url=reverse("callouts:entry", args=[entry.pk]),

@@ -1,19 +1,23 @@
-"""The pages of named credentials: state, a test of the connection, who can use it and why somebody cannot."""
+"""The pages of named credentials: state, health, a test of the connection, who can use it and why somebody cannot."""
 
 from typing import Any
 
 from django import forms
+from django.contrib import messages
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import Max, Q
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
-from django.views.decorators.http import require_http_methods, require_safe
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from callouts import charts, destinations
 from callouts.connection_tests import METHODS, try_connection
 from callouts.console import status_of, title_of
-from callouts.models import IntegrationLogEntry, Outcome
+from callouts.credential_health import breaker_status, health_of, success_rates
+from callouts.models import Destination, IntegrationLogEntry, Outcome
+from callouts.queue.models import QueuedCallout
 from credentials.explain import explain, who_can_use
 from credentials.models import NamedCredential, Principal, PrincipalKind, PrincipalStatus
 from credentials.origins import Origin
@@ -21,7 +25,7 @@ from credentials.registry import get_protocol
 from isthmus.console.access import requires
 from isthmus.console.tones import Status, Tone
 
-__all__ = ["credential", "credentials"]
+__all__ = ["credential", "credentials", "destination"]
 
 _STATUSES = {
     PrincipalStatus.NOT_CONFIGURED: Status("Not configured", Tone.NEUTRAL),
@@ -68,8 +72,18 @@ def credentials(request: HttpRequest) -> HttpResponse:
         .values_list("named_credential")
         .annotate(last=Max("started_at"))
     )
+    rates = success_rates(row.name for row in rows)
+    kept = {row.named_credential_id: row for row in Destination.objects.all()}
     shown = [
-        (row, _status(row), get_protocol(row.external_credential.protocol).label, used.get(row.name)) for row in rows
+        {
+            "named": row,
+            "status": _status(row),
+            "breaker": breaker_status(kept[row.pk]) if row.pk in kept else None,
+            "protocol": get_protocol(row.external_credential.protocol).label,
+            "used_at": used.get(row.name),
+            "success_percent": _percent(rates.get(row.name)),
+        }
+        for row in rows
     ]
     return render(request, "callouts/credentials.html", {"rows": shown})
 
@@ -105,8 +119,50 @@ def credential(request: HttpRequest, name: str) -> HttpResponse:
         "why_form": why,
         "explanation": explain(named.name, asked) if asked else None,
         "entries": _latest(named),
+        **_health(named),
     }
     return render(request, "callouts/credential.html", context)
+
+
+@require_POST
+@requires("operate")
+def destination(request: HttpRequest, name: str) -> HttpResponse:
+    """Do what an operator decided about the system behind a named credential."""
+    named = get_object_or_404(NamedCredential, name=name)
+    user, what = request.user, request.POST.get("what", "")
+    assert isinstance(user, User)  # noqa: S101 - the guard saw to it
+    if what == "reset" and destinations.reset_breaker(named.name, actor=user):
+        messages.success(request, "The circuit breaker is closed; callouts leave again.")
+    elif what == "release":
+        destinations.release(named.name, actor=user)
+        messages.success(request, "What was held leaves again.")
+    elif what in {"dry-run-on", "dry-run-off"}:
+        destinations.switch_dry_run(named, to=what == "dry-run-on", actor=user)
+        messages.success(request, "Dry run: nothing is sent." if what == "dry-run-on" else "Callouts are sent again.")
+    else:
+        messages.info(request, "There was nothing to do.")
+    return redirect("named_credentials:detail", name=name)
+
+
+def _health(named: NamedCredential) -> dict[str, Any]:
+    health = health_of(named.name)
+    waiting = QueuedCallout.objects.not_ended().filter(named_credential=named.name)
+    return {
+        "health": health,
+        "success_percent": _percent(health.success_rate),
+        "breaker": breaker_status(health.destination),
+        "chart": charts.hourly(IntegrationLogEntry.objects.outbound().filter(named_credential=named.name)),
+        "waiting": waiting.count(),
+        "next_retry": waiting.filter(tries__gt=0).order_by("due_at").values_list("due_at", flat=True).first(),
+        "is_closed": health.destination.breaker == "closed",
+    }
+
+
+def _percent(share: float | None) -> str:
+    """Return a share as people read it; only a whole success is 100."""
+    if share is None:
+        return "—"
+    return "100 %" if share == 1 else f"{min(99.9, share * 100):.1f} %"
 
 
 def _status(named: NamedCredential) -> Status:

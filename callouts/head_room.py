@@ -47,7 +47,8 @@ class HeadRoom:
 class _Account:
     """What one transaction has used. Threads that share a transaction share its account."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, in_background: bool) -> None:
+        self.in_background = in_background
         self._lock = threading.Lock()
         self._callouts = 0
         self._seconds = 0.0
@@ -101,13 +102,21 @@ class Limits:
         )
 
     @contextmanager
-    def transaction_context(self) -> Iterator[None]:
-        """Count the callouts of the block on an account of its own."""
-        token = _account.set(_Account())
+    def transaction_context(self, *, in_background: bool = False) -> Iterator[None]:
+        """Count the callouts of the block on an account of its own.
+
+        `in_background`: nobody waits for an answer, so the larger limits on sizes hold.
+        """
+        token = _account.set(_Account(in_background=in_background))
         try:
             yield
         finally:
             _account.reset(token)
+
+    def is_in_background(self) -> bool:
+        """Return whether the open transaction context is one for which nobody waits."""
+        account = _account.get()
+        return account is not None and account.in_background
 
     @contextmanager
     def spend(self) -> Iterator[float]:

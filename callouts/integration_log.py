@@ -8,31 +8,45 @@ line either way.
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import requests
 from django.contrib.auth.models import AbstractUser
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, router, transaction
 
-from callouts import redaction, uncommitted_work
+from callouts import log_rows, redaction, uncommitted_work
+from callouts.bodies import SpooledBody
 from callouts.conf import options
+from callouts.egress.passage import Timing
 from callouts.errors import CalloutFailed, CalloutRefused
-from callouts.models import Direction, IntegrationLogEntry, Outcome
+from callouts.models import Direction, IntegrationLogEntry, Outcome, RedactionRule, Resolution
+from callouts.querysets import IntegrationLogQuerySet
+from callouts.redaction_rules import Rules, rules_of
 from credentials.errors import CredentialError
-from isthmus import clock, correlation
+from isthmus import clock, correlation, ids
+from isthmus.audit import actions as audit
 from isthmus.errors import IsthmusError
 from isthmus.logs import get_logger
 
-__all__ = ["About", "Exchanged", "begin", "complete", "outcome_of", "record", "record_refusal"]
+__all__ = [
+    "About",
+    "Exchanged",
+    "OpenEntry",
+    "begin",
+    "complete",
+    "outcome_of",
+    "record",
+    "record_refusal",
+    "resolve",
+    "resolve_queued",
+]
 
 log = get_logger(__name__)
 
-_COMPLETED_FIELDS = [
-    "url", "request_headers", "request_body", "response_headers", "response_body", "status_code", "outcome",
-    "error_code", "error_message", "duration_ms",
-]  # fmt: skip
+_LONGEST = {"operation": 255, "named_credential": 80, "principal": 160, "record_id": 64, "method": 16}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +60,7 @@ class About:
     record_id: str = ""
     job_id: uuid.UUID | None = None
     invocation_id: uuid.UUID | None = None
+    queued_callout_id: int | None = None
     attempt: int = 1
 
 
@@ -59,9 +74,9 @@ class Exchanged:
     method: str
     url: str = field(repr=False)
     request_headers: Mapping[str, str | bytes] | None = field(default=None, repr=False)
-    request_body: bytes | str | None = field(default=None, repr=False)
+    request_body: bytes | str | SpooledBody | None = field(default=None, repr=False)
     response_headers: Mapping[str, str | bytes] | None = field(default=None, repr=False)
-    response_body: bytes | str | None = field(default=None, repr=False)
+    response_body: bytes | str | redaction.Described | None = field(default=None, repr=False)
     status_code: int | None = None
     masked_names: frozenset[str] = frozenset()
     """Headers and query parameters, in lower case, that carry secrets and do not look like it."""
@@ -73,48 +88,104 @@ class Exchanged:
         answer: requests.Response | None,
         *,
         masked_names: frozenset[str] = frozenset(),
+        streamed: redaction.Described | None = None,
     ) -> "Exchanged":
-        """Return what a prepared request and its answer, if it has one, put on the wire."""
+        """Return what a prepared request and its answer, if it has one, put on the wire.
+
+        `streamed`: what was kept of an answer that was read piece by piece; `None` for one that is there as a whole.
+        """
+        body = request.body
         return cls(
             method=request.method or "",
             url=request.url or "",
-            request_headers=dict(request.headers),
-            request_body=request.body if isinstance(request.body, bytes | str) else None,
-            response_headers=dict(answer.headers) if answer is not None else None,
-            response_body=answer.content if answer is not None else None,
+            request_headers=request.headers,
+            request_body=body if isinstance(body, bytes | str | SpooledBody) else None,
+            response_headers=answer.headers if answer is not None else None,
+            response_body=None if answer is None else streamed or answer.content,
             status_code=answer.status_code if answer is not None else None,
             masked_names=masked_names,
         )
 
 
-def begin(exchanged: Exchanged, about: About) -> IntegrationLogEntry:
+class OpenEntry:
+    """An entry that says *in doubt* until it is completed."""
+
+    __slots__ = ("about", "began", "body", "id", "request_body")
+
+    def __init__(self, about: About, request_body: object, body: str) -> None:
+        self.id = ids.new_uuid()
+        self.about = about
+        self.began = clock.monotonic_seconds()
+        self.request_body = request_body
+        self.body = body
+
+
+def begin(exchanged: Exchanged, about: About) -> OpenEntry:
     """Write that a request is about to leave. The entry is in doubt until `complete` says more."""
-    entry = _new_entry(exchanged, about, Direction.OUTBOUND)
+    rules = _rules(about.named_credential)
+    body = _body(exchanged.request_body, exchanged.request_headers, rules)
+    entry = OpenEntry(about, exchanged.request_body, body)
+    values = {
+        "id": entry.id,
+        **_facts(exchanged, about, Direction.OUTBOUND),
+        "started_at": clock.now(),
+        "url": redaction.url(exchanged.url, also=exchanged.masked_names | rules.names, rules=rules),
+        "request_headers": redaction.headers(
+            exchanged.request_headers or {}, also=exchanged.masked_names | rules.names, rules=rules
+        ),
+        "request_body": body,
+        "outcome": str(Outcome.IN_DOUBT),
+    }
     with uncommitted_work.bookkeeping():
-        entry.save(force_insert=True)
+        log_rows.insert(values)
     return entry
 
 
 def complete(
-    entry: IntegrationLogEntry,
+    entry: OpenEntry,
     exchanged: Exchanged,
     *,
     outcome: Outcome,
     error: BaseException | None = None,
-    duration_ms: int,
+    timing: Timing | None = None,
+    settle: Callable[[uuid.UUID], None] | None = None,
 ) -> None:
-    """Write how an exchange ended.
+    """Write how an exchange ended; `settle` is called with the entry's id in the transaction that says so.
 
     When the database fails now, the answer is more worth than its entry: the entry stays in doubt, nothing is raised.
     """
-    _fill(entry, exchanged)
-    _finish(entry, outcome, error, duration_ms)
+    rules = _rules(entry.about.named_credential)
+    also = exchanged.masked_names | rules.names
+    code, message = _told_error(error)
+    duration_ms = max(0, round((clock.monotonic_seconds() - entry.began) * 1000))
+    values: dict[str, object] = {
+        "url": redaction.url(exchanged.url, also=also, rules=rules),
+        "request_headers": redaction.headers(exchanged.request_headers or {}, also=also, rules=rules),
+        "request_body": entry.body
+        if exchanged.request_body is entry.request_body
+        else _body(exchanged.request_body, exchanged.request_headers, rules),
+        "response_headers": redaction.headers(exchanged.response_headers or {}, also=rules.names, rules=rules),
+        "response_body": _body(exchanged.response_body, exchanged.response_headers, rules),
+        "status_code": exchanged.status_code,
+        "outcome": str(outcome),
+        "error_code": code,
+        "error_message": message,
+        "duration_ms": duration_ms,
+        "dns_ms": timing.dns_ms if timing else None,
+        "connect_ms": timing.connect_ms if timing else None,
+        "tls_ms": timing.tls_ms if timing else None,
+        "first_byte_ms": timing.first_byte_ms if timing else None,
+    }
     try:
-        with uncommitted_work.bookkeeping(), transaction.atomic():
-            entry.save(update_fields=_COMPLETED_FIELDS)
+        with uncommitted_work.bookkeeping(), _one_transaction(needed=settle is not None):
+            log_rows.update(entry.id, values)
+            if settle is not None:
+                settle(entry.id)
     except DatabaseError:
         log.exception("callout.log_incomplete", entry_id=str(entry.id))
-    _tell(entry)
+    _tell(
+        entry.id, Direction.OUTBOUND, exchanged, entry.about, outcome=outcome, error_code=code, duration_ms=duration_ms
+    )
 
 
 def record(
@@ -126,30 +197,75 @@ def record(
     error: BaseException | None = None,
     started_at: datetime | None = None,
     duration_ms: int = 0,
-) -> IntegrationLogEntry:
-    """Write an exchange that is over already: one that was refused, or one that came in.
+) -> uuid.UUID:
+    """Write an exchange that is over already: one that was refused, or one that came in. Return its id.
 
     `started_at`: `None` means now.
     """
-    entry = _new_entry(exchanged, about, direction)
-    if started_at is not None:
-        entry.started_at = started_at
-    _finish(entry, outcome, error, duration_ms)
+    rules = _rules(about.named_credential)
+    also = exchanged.masked_names | rules.names
+    code, message = _told_error(error)
+    entry_id = ids.new_uuid()
+    values = {
+        "id": entry_id,
+        **_facts(exchanged, about, direction),
+        "started_at": started_at or clock.now(),
+        "url": redaction.url(exchanged.url, also=also, rules=rules),
+        "request_headers": redaction.headers(exchanged.request_headers or {}, also=also, rules=rules),
+        "request_body": _body(exchanged.request_body, exchanged.request_headers, rules),
+        "response_headers": redaction.headers(exchanged.response_headers or {}, also=rules.names, rules=rules),
+        "response_body": _body(exchanged.response_body, exchanged.response_headers, rules),
+        "status_code": exchanged.status_code,
+        "outcome": str(outcome),
+        "error_code": code,
+        "error_message": message,
+        "duration_ms": max(0, duration_ms),
+    }
     with uncommitted_work.bookkeeping():
-        entry.save(force_insert=True)
-    _tell(entry)
-    return entry
+        log_rows.insert(values)
+    _tell(entry_id, direction, exchanged, about, outcome=outcome, error_code=code, duration_ms=max(0, duration_ms))
+    return entry_id
 
 
-def record_refusal(exchanged: Exchanged, about: About, *, error: IsthmusError) -> None:
-    """Write that a callout was refused before it left.
+def record_refusal(exchanged: Exchanged, about: About, *, error: IsthmusError) -> uuid.UUID | None:
+    """Write that a callout was refused before it left; return the entry's id.
 
     In a transaction that is broken already nothing can be written; the refusal itself is what the caller must see.
     """
     try:
-        record(exchanged, about, direction=Direction.OUTBOUND, outcome=Outcome.REFUSED, error=error)
+        return record(exchanged, about, direction=Direction.OUTBOUND, outcome=Outcome.REFUSED, error=error)
     except DatabaseError:
         log.exception("callout.refusal_not_logged", error_code=error.code)
+        return None
+
+
+def resolve(
+    entry: IntegrationLogEntry, resolution: Resolution, *, note: str = "", actor: AbstractUser | None = None
+) -> bool:
+    """Note what a person found out about an exchange in doubt; return whether it was still unresolved."""
+    with transaction.atomic():
+        is_resolved = _resolved(IntegrationLogEntry.objects.filter(pk=entry.pk), resolution, note, actor)
+        if is_resolved:
+            audit.record(
+                "callouts.entry_resolved",
+                target=str(entry.pk),
+                details={"resolution": str(resolution), "note": note},
+                actor=actor,
+            )
+    return bool(is_resolved)
+
+
+def resolve_queued(
+    queued_callout_id: int, resolution: Resolution, *, note: str = "", actor: AbstractUser | None = None
+) -> None:
+    """Note what was found out about the attempts of a queued callout that are in doubt."""
+    _resolved(IntegrationLogEntry.objects.of_queued_callout(queued_callout_id), resolution, note, actor)
+
+
+def _resolved(entries: IntegrationLogQuerySet, resolution: Resolution, note: str, actor: AbstractUser | None) -> int:
+    return entries.unresolved().update(
+        resolution=resolution, resolution_note=note, resolved_at=clock.now(), resolved_by=actor
+    )
 
 
 def outcome_of(status_code: int | None, error: BaseException | None) -> Outcome:
@@ -162,60 +278,79 @@ def outcome_of(status_code: int | None, error: BaseException | None) -> Outcome:
     return Outcome.FAILED if isinstance(error, CalloutFailed | CredentialError) else Outcome.IN_DOUBT
 
 
-def _new_entry(exchanged: Exchanged, about: About, direction: Direction) -> IntegrationLogEntry:
-    entry = IntegrationLogEntry(
-        direction=direction,
-        operation=about.operation[:255],
-        named_credential=about.named_credential[:80],
-        principal=about.principal[:160],
-        user_id=about.user.pk if about.user is not None else None,
-        record_id=about.record_id[:64],
-        correlation_id=correlation.current()[:128],
-        job_id=about.job_id,
-        invocation_id=about.invocation_id,
-        attempt=about.attempt,
-        method=exchanged.method[:16],
-        started_at=clock.now(),
-    )
-    _fill(entry, exchanged)
-    return entry
+def _facts(exchanged: Exchanged, about: About, direction: Direction) -> dict[str, object]:
+    return {
+        "direction": str(direction),
+        "operation": about.operation[: _LONGEST["operation"]],
+        "named_credential": about.named_credential[: _LONGEST["named_credential"]],
+        "principal": about.principal[: _LONGEST["principal"]],
+        "user_id": about.user.pk if about.user is not None else None,
+        "record_id": about.record_id[: _LONGEST["record_id"]],
+        "correlation_id": correlation.current()[:128],
+        "job_id": about.job_id,
+        "invocation_id": about.invocation_id,
+        "queued_callout_id": about.queued_callout_id,
+        "attempt": about.attempt,
+        "method": exchanged.method[: _LONGEST["method"]],
+    }
 
 
-def _fill(entry: IntegrationLogEntry, exchanged: Exchanged) -> None:
-    entry.url = redaction.url(exchanged.url, also=exchanged.masked_names)
-    entry.request_headers = redaction.headers(exchanged.request_headers or {}, also=exchanged.masked_names)
-    entry.request_body = _body(exchanged.request_body, exchanged.request_headers)
-    entry.response_headers = redaction.headers(exchanged.response_headers or {})
-    entry.response_body = _body(exchanged.response_body, exchanged.response_headers)
-    entry.status_code = exchanged.status_code
+def _one_transaction(*, needed: bool) -> AbstractContextManager[object]:
+    # A single statement is a transaction by itself. In a caller's block a savepoint keeps its failure from theirs.
+    connection = transaction.get_connection(router.db_for_write(IntegrationLogEntry))
+    return transaction.atomic() if needed or connection.in_atomic_block else nullcontext()
 
 
-def _finish(entry: IntegrationLogEntry, outcome: Outcome, error: BaseException | None, duration_ms: int) -> None:
-    entry.outcome = outcome
-    entry.duration_ms = max(0, duration_ms)
+def _rules(named_credential: str) -> Rules:
+    return rules_of(named_credential, _read_rules)
+
+
+def _read_rules() -> list[tuple[str, str, str]]:
+    rows = RedactionRule.objects.order_by("pk").values_list("named_credential__name", "kind", "expression")
+    return [(name or "", kind, expression) for name, kind, expression in rows]
+
+
+def _told_error(error: BaseException | None) -> tuple[str, str]:
+    if error is None:
+        return "", ""
     if isinstance(error, IsthmusError):
-        entry.error_code, entry.error_message = error.code, redaction.text(error.message)
-    elif error is not None:
-        # The text of an unexpected error may hold anything.
-        entry.error_code, entry.error_message = "UNKNOWN_EXCEPTION", type(error).__name__
+        return error.code, redaction.text(error.message)
+    # The text of an unexpected error may hold anything.
+    return "UNKNOWN_EXCEPTION", type(error).__name__
 
 
-def _body(given: bytes | str | None, headers: Mapping[str, str | bytes] | None) -> str:
+def _body(
+    given: bytes | str | SpooledBody | redaction.Described | None,
+    headers: Mapping[str, str | bytes] | None,
+    rules: Rules,
+) -> str:
+    if not given:
+        return ""
     content_type = next((value for name, value in (headers or {}).items() if name.lower() == "content-type"), "")
     shown = content_type.decode("latin-1") if isinstance(content_type, bytes) else content_type
-    return redaction.body(given, shown, at_most_bytes=options.log_body_bytes)
+    described = given.described(options.log_body_bytes) if isinstance(given, SpooledBody) else given
+    return redaction.body(described, shown, at_most_bytes=options.log_body_bytes, rules=rules)
 
 
-def _tell(entry: IntegrationLogEntry) -> None:
+def _tell(
+    entry_id: uuid.UUID,
+    direction: Direction,
+    exchanged: Exchanged,
+    about: About,
+    *,
+    outcome: Outcome,
+    error_code: str,
+    duration_ms: int,
+) -> None:
     log.info(
         "integration.exchange",
-        entry_id=str(entry.id),
-        direction=str(entry.direction),
-        method=entry.method,
-        named_credential=entry.named_credential,
-        operation=entry.operation,
-        outcome=str(entry.outcome),
-        status_code=entry.status_code,
-        error_code=entry.error_code,
-        duration_ms=entry.duration_ms,
+        entry_id=str(entry_id),
+        direction=str(direction),
+        method=exchanged.method,
+        named_credential=about.named_credential,
+        operation=about.operation,
+        outcome=str(outcome),
+        status_code=exchanged.status_code,
+        error_code=error_code,
+        duration_ms=duration_ms,
     )

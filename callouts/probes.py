@@ -16,7 +16,7 @@ def _in_doubt() -> Health:
     """Report callouts of the last day whose answer is lost; those that may still be under way do not count."""
     now = clock.now()
     over = now - timedelta(seconds=options.max_timeout_seconds)
-    found = IntegrationLogEntry.objects.outbound().in_doubt().since(now - _LOOK_BACK)
+    found = IntegrationLogEntry.objects.outbound().unresolved().since(now - _LOOK_BACK)
     found = found.filter(duration_ms__isnull=False) | found.filter(started_at__lt=over)
     oldest = found.order_by("started_at").values_list("started_at", flat=True).first()
     if oldest is None:

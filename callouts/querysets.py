@@ -45,6 +45,14 @@ class IntegrationLogQuerySet(models.QuerySet["IntegrationLogEntry"]):
         """Return the submission of an external service's operation and the callbacks to it."""
         return self.filter(invocation_id=invocation_id)
 
+    def of_queued_callout(self, queued_callout_id: int) -> IntegrationLogQuerySet:
+        """Return the attempts of one queued callout."""
+        return self.filter(queued_callout_id=queued_callout_id)
+
+    def unresolved(self) -> IntegrationLogQuerySet:
+        """Return what is in doubt and nobody has found out about yet."""
+        return self.in_doubt().filter(resolution="")
+
     def since(self, moment: datetime) -> IntegrationLogQuerySet:
         """Return what began at `moment` or later."""
         return self.filter(started_at__gte=moment)

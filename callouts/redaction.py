@@ -14,12 +14,14 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_plus, urlsplit, urlunsplit
 
-__all__ = ["MASK", "body", "headers", "is_sensitive", "text", "url"]
+from callouts.redaction_rules import MASK, NO_RULES, Rules
 
-MASK = "********"
+__all__ = ["MASK", "Described", "body", "headers", "is_sensitive", "text", "url"]
 
 # Over this size a JSON body is not parsed for the log; its beginning is masked as text instead.
 _PARSE_AT_MOST_BYTES = 1024 * 1024
@@ -48,6 +50,25 @@ _PLAIN_PAIR = re.compile(
 _ELEMENT = re.compile(r"<(?P<name>[\w.\-:]{1,80})(?P<attributes>[^<>]*)>(?P<value>[^<]+)")
 
 
+# Text without any of these holds nothing that could be recognised as a secret.
+_MAY_HOLD_SECRET = re.compile(r"[=:<\"']|bearer|basic|oauth|token|callbacks", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Described:
+    """A body of which only the beginning was kept."""
+
+    beginning: bytes = field(repr=False)
+    size: int
+    """Bytes of the whole body."""
+    sha256: str
+    """Hexadecimal, of the whole body."""
+
+    def __bool__(self) -> bool:
+        return self.size > 0
+
+
+@lru_cache(maxsize=4_096)
 def is_sensitive(name: str) -> bool:
     """Return whether what goes by this name (of a header, key, parameter) is kept out of the log."""
     plain = re.sub(r"[^a-z0-9]", "", name.rsplit(":", 1)[-1].lower())
@@ -57,18 +78,24 @@ def is_sensitive(name: str) -> bool:
 
 
 def headers(
-    given: Mapping[str, str | bytes] | Iterable[tuple[str, str | bytes]], *, also: Collection[str] = ()
+    given: Mapping[str, str | bytes] | Iterable[tuple[str, str | bytes]],
+    *,
+    also: Collection[str] = (),
+    rules: Rules = NO_RULES,
 ) -> dict[str, str]:
     """Return headers as the log keeps them; repeated ones joined by a comma. `also`: further names, in lower case."""
     kept: dict[str, str] = {}
     for name, value in given.items() if isinstance(given, Mapping) else given:
         shown = value.decode("latin-1") if isinstance(value, bytes) else str(value)
-        shown = MASK if is_sensitive(name) or name.lower() in also else text(shown)
+        if is_sensitive(name) or name.lower() in also:
+            shown = MASK
+        else:
+            shown = rules.mask_text(text(shown)) if _MAY_HOLD_SECRET.search(shown) else rules.mask_text(shown)
         kept[name] = f"{kept[name]}, {shown}" if name in kept else shown
     return kept
 
 
-def url(given: str, *, also: Collection[str] = ()) -> str:
+def url(given: str, *, also: Collection[str] = (), rules: Rules = NO_RULES) -> str:
     """Return an address without user-info, with sensitive parameters and callback tokens masked.
 
     `also`: further names of parameters, in lower case.
@@ -76,30 +103,40 @@ def url(given: str, *, also: Collection[str] = ()) -> str:
     try:
         parts = urlsplit(given)
     except ValueError:
-        return text(given)
+        return rules.mask_text(text(given))
     place = parts.netloc.rpartition("@")
     netloc = f"{MASK}@{place[2]}" if place[1] else parts.netloc
-    return _shapes_masked(
-        urlunsplit((parts.scheme, netloc, parts.path, _form_masked(parts.query, also), _form_masked(parts.fragment)))
-    )
+    query, fragment = _form_masked(parts.query, also), _form_masked(parts.fragment)
+    return rules.mask_text(_shapes_masked(urlunsplit((parts.scheme, netloc, parts.path, query, fragment))))
 
 
-def body(given: bytes | str | None, content_type: str, *, at_most_bytes: int) -> str:
+def body(
+    given: bytes | str | Described | None, content_type: str, *, at_most_bytes: int, rules: Rules = NO_RULES
+) -> str:
     """Return a body as the log keeps it: masked, at most `at_most_bytes` long, what is not text as size and SHA-256.
 
     A body that was cut says so at its end (the note is not counted).
     """
     if not given:
         return ""
-    raw = given.encode("utf-8", "surrogatepass") if isinstance(given, str) else given
+    if isinstance(given, Described) and given.size > len(given.beginning):
+        readable = _as_text(given.beginning, content_type, is_cut=True)
+        if readable is None:
+            return _described(given.size, given.sha256)
+        cut = _clean(rules.mask_text(text(readable[:at_most_bytes])))
+        return f"{_at_most(cut.encode(), at_most_bytes)}… [cut; {given.size} bytes in all, SHA-256 {given.sha256}]"
+    if isinstance(given, Described):
+        raw = given.beginning
+    else:
+        raw = given.encode("utf-8", "surrogatepass") if isinstance(given, str) else given
     readable = _as_text(raw, content_type)
     if readable is None:
-        return _described(raw)
-    masked, is_cut = _masked(readable, content_type, len(raw), at_most_bytes)
-    encoded = _clean(masked).encode()
+        return _described(len(raw), hashlib.sha256(raw).hexdigest())
+    masked, is_cut = _masked(readable, content_type, len(raw), at_most_bytes, rules)
+    encoded = _clean(rules.mask_text(masked)).encode()
     if not is_cut and len(encoded) <= at_most_bytes:
         return encoded.decode()
-    return f"{encoded[:at_most_bytes].decode(errors='ignore')}… [cut; {len(raw)} bytes in all]"
+    return f"{_at_most(encoded, at_most_bytes)}… [cut; {len(raw)} bytes in all]"
 
 
 def text(given: str) -> str:
@@ -111,7 +148,7 @@ def text(given: str) -> str:
     return _PLAIN_PAIR.sub(_plain_pair_masked, masked)
 
 
-def _masked(readable: str, content_type: str, size: int, at_most_bytes: int) -> tuple[str, bool]:
+def _masked(readable: str, content_type: str, size: int, at_most_bytes: int, rules: Rules) -> tuple[str, bool]:
     """Return the masked text, and whether some of it was left out."""
     kind = _media_type(content_type)
     if kind == "application/x-www-form-urlencoded" and size <= _PARSE_AT_MOST_BYTES:
@@ -119,9 +156,13 @@ def _masked(readable: str, content_type: str, size: int, at_most_bytes: int) -> 
     if size <= _PARSE_AT_MOST_BYTES and (kind.endswith(("/json", "+json")) or readable.lstrip()[:1] in {"{", "["}):
         try:
             parsed = json.loads(readable)
+            rules.mask_json(parsed)
             return _shapes_masked(json.dumps(_json_masked(parsed), ensure_ascii=False)), False
         except (ValueError, RecursionError):
             pass
+    if rules.paths and kind.endswith(("/json", "+json")):
+        # What the paths would mask cannot be found in a text that is not parsed.
+        return f"[{size} bytes of JSON that could not be parsed for masking]", False
     # Cut before masking: patterns over megabytes would cost more than the callout. A value cut in two is still masked.
     return text(readable[:at_most_bytes]), len(readable) > at_most_bytes
 
@@ -172,22 +213,43 @@ def _media_type(content_type: str) -> str:
     return content_type.split(";", 1)[0].strip().lower()
 
 
-def _as_text(raw: bytes, content_type: str) -> str | None:
-    """Return the body as text, or `None` when it is none (multipart counts as none: it may carry files)."""
+def _at_most(encoded: bytes, at_most_bytes: int) -> str:
+    return encoded[:at_most_bytes].decode(errors="ignore")
+
+
+def _as_text(raw: bytes, content_type: str, *, is_cut: bool = False) -> str | None:
+    """Return the body as text, or `None` when it is none (multipart counts as none: it may carry files).
+
+    `is_cut`: the last character may be incomplete.
+    """
     if _media_type(content_type).startswith(("image/", "audio/", "video/", "multipart/", "application/octet-stream")):
         return None
     named = re.search(r"charset=\"?([\w.-]+)", content_type, re.IGNORECASE)
     for charset in (named[1], "utf-8") if named else ("utf-8",):
         try:
-            readable = raw.decode(charset)
+            is_lenient = is_cut and _is_text_but_for_its_end(raw)
+            readable = raw.decode(charset, "ignore" if is_lenient else "strict")
         except (LookupError, ValueError):
             continue
         return None if "\x00" in readable else readable
     return None
 
 
-def _described(raw: bytes) -> str:
-    return f"[{len(raw)} bytes, not text; SHA-256 {hashlib.sha256(raw).hexdigest()}]"
+def _is_text_but_for_its_end(raw: bytes) -> bool:
+    # A character of UTF-8 has at most four bytes.
+    return any(_decodes(raw[: len(raw) - cut]) for cut in range(4))
+
+
+def _decodes(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _described(size: int, sha256: str) -> str:
+    return f"[{size} bytes, not text; SHA-256 {sha256}]"
 
 
 def _clean(given: str) -> str:

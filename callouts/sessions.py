@@ -8,10 +8,13 @@ import requests
 from django.contrib.auth.models import AbstractUser
 from requests.adapters import BaseAdapter
 
+from callouts.bodies import is_readable
 from callouts.client import Callout, perform
 from callouts.errors import InvalidCallout
 
 __all__ = ["CalloutSession"]
+
+_OF_THE_TRANSPORT = {"content-length", "transfer-encoding"}
 
 
 class CalloutSession(requests.Session):
@@ -67,7 +70,8 @@ class _CalloutAdapter(BaseAdapter):
                 method=request.method or "GET",
                 url=request.url or "",
                 data=_body(request),
-                headers={name: value for name, value in _headers(request) if name.lower() != "content-length"},
+                headers={name: value for name, value in _headers(request) if name.lower() not in _OF_THE_TRANSPORT},
+                stream=stream,
                 timeout=_seconds(timeout),
                 user=self._user,
                 operation=self._operation,
@@ -78,10 +82,11 @@ class _CalloutAdapter(BaseAdapter):
         pass
 
 
-def _body(request: requests.PreparedRequest) -> bytes | str | None:
-    if request.body is None or isinstance(request.body, bytes | str):
-        return request.body
-    raise InvalidCallout("A callout's data is text, bytes, or form fields; read a file or iterator first.")
+def _body(request: requests.PreparedRequest) -> Any:
+    body: Any = request.body
+    if body is None or isinstance(body, bytes | str) or is_readable(body):
+        return body
+    raise InvalidCallout("A callout's data is text, bytes, form fields, a file opened in binary mode, or an iterator.")
 
 
 def _headers(request: requests.PreparedRequest) -> list[tuple[str, str]]:

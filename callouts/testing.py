@@ -127,7 +127,12 @@ class CalloutMock:
         self.add("DELETE", url, **answer)
 
     def send(
-        self, request: requests.PreparedRequest, *, route: egress.Route, deadline: egress.Deadline
+        self,
+        request: requests.PreparedRequest,
+        *,
+        route: egress.Route,
+        deadline: egress.Deadline,
+        timing: egress.Timing | None = None,
     ) -> requests.Response:
         """Give the prepared answer. Raises `UnexpectedCallout` when there is none."""
         method, url = request.method or "", route.callout_url or request.url or ""

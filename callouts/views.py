@@ -3,19 +3,25 @@
 import uuid
 
 from django import forms
+from django.contrib import messages
+from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
-from django.views.decorators.http import require_safe
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_POST, require_safe
 
+from callouts import charts, integration_log
 from callouts.console import listed, status_of, title_of
-from callouts.models import Direction, IntegrationLogEntry, Outcome
+from callouts.curl import as_curl
+from callouts.models import Direction, IntegrationLogEntry, Outcome, Resolution
 from isthmus.console.access import requires
 from isthmus.console.filters import FilterForm
 from isthmus.console.paging import newest_first
 from isthmus.console.references import as_uuid
 
-__all__ = ["LogFilters", "entry", "log"]
+__all__ = ["LogFilters", "entry", "log", "resolve"]
+
+UNRESOLVED = "unresolved"
 
 
 class LogFilters(FilterForm[IntegrationLogEntry]):
@@ -23,7 +29,9 @@ class LogFilters(FilterForm[IntegrationLogEntry]):
 
     moment = "started_at"
 
-    outcome = forms.ChoiceField(label="Outcome", required=False, choices=[("", "Any outcome"), *Outcome.choices])
+    outcome = forms.ChoiceField(
+        label="Outcome", required=False, choices=[("", "Any outcome"), *Outcome.choices, (UNRESOLVED, "Unresolved")]
+    )
     direction = forms.ChoiceField(
         label="Direction", required=False, choices=[("", "Both directions"), *Direction.choices]
     )
@@ -32,7 +40,12 @@ class LogFilters(FilterForm[IntegrationLogEntry]):
     def narrow(self, rows: QuerySet[IntegrationLogEntry]) -> QuerySet[IntegrationLogEntry]:
         """Return the entries that every valid filter lets through."""
         rows = super().narrow(rows)
-        for name, field in (("outcome", "outcome"), ("direction", "direction"), ("credential", "named_credential")):
+        outcome = self.given("outcome")
+        if outcome == UNRESOLVED:
+            rows = rows.filter(outcome=Outcome.IN_DOUBT, resolution="")
+        elif outcome:
+            rows = rows.filter(outcome=outcome)
+        for name, field in (("direction", "direction"), ("credential", "named_credential")):
             if chosen := self.given(name):
                 rows = rows.filter(**{field: chosen})
         return rows
@@ -58,14 +71,52 @@ def log(request: HttpRequest) -> HttpResponse:
     filters = LogFilters(request.GET)
     page = newest_first(filters.narrow(listed()), moment="started_at", cursor=request.GET.get("cursor", ""))
     rows = [(entry, title_of(entry), status_of(entry)) for entry in page.rows]
-    return render(request, "callouts/log.html", {"filters": filters, "page": page, "rows": rows})
+    chart = charts.hourly(IntegrationLogEntry.objects.all())
+    return render(request, "callouts/log.html", {"filters": filters, "page": page, "rows": rows, "chart": chart})
 
 
 @require_safe
 @requires("view")
 def entry(request: HttpRequest, entry_id: uuid.UUID) -> HttpResponse:
     """Show one exchange with both sides."""
-    found = get_object_or_404(IntegrationLogEntry.objects.select_related("user"), pk=entry_id)
-    return render(
-        request, "callouts/entry.html", {"entry": found, "title": title_of(found), "status": status_of(found)}
+    found = get_object_or_404(IntegrationLogEntry.objects.select_related("user", "resolved_by"), pk=entry_id)
+    status = status_of(found)
+    context = {
+        "entry": found,
+        "title": title_of(found),
+        "status": status,
+        "timing": _timing(found),
+        "curl": as_curl(found) if found.direction == Direction.OUTBOUND else "",
+        # One that may still be under way has an end of its own to come.
+        "can_resolve": found.is_unresolved and status.label != "Under way",
+    }
+    return render(request, "callouts/entry.html", context)
+
+
+@require_POST
+@requires("operate")
+def resolve(request: HttpRequest, entry_id: uuid.UUID) -> HttpResponse:
+    """Note what an operator found out about an exchange in doubt."""
+    found = get_object_or_404(IntegrationLogEntry, pk=entry_id)
+    given, note = request.POST.get("resolution", ""), request.POST.get("note", "").strip()[:500]
+    assert isinstance(request.user, User)  # noqa: S101 - the guard saw to it
+    is_decided_elsewhere = found.queued_callout_id is not None
+    if given not in Resolution.values or is_decided_elsewhere:
+        messages.error(request, "That cannot be decided here.")
+    elif integration_log.resolve(found, Resolution(given), note=note, actor=request.user):
+        messages.success(request, "Noted; the exchange no longer counts as in doubt.")
+    else:
+        messages.error(request, "It is not in doubt any more.")
+    return redirect("callouts:entry", entry_id=entry_id)
+
+
+def _timing(found: IntegrationLogEntry) -> list[tuple[str, float]]:
+    parts = (
+        ("DNS", found.dns_ms),
+        ("connect", found.connect_ms),
+        ("TLS", found.tls_ms),
+        ("first byte", found.first_byte_ms),
+        ("total", found.duration_ms),
     )
+    known = [(name, float(milliseconds)) for name, milliseconds in parts if milliseconds is not None]
+    return known if len(known) > 1 else []

@@ -14,10 +14,12 @@ if not os.environ.get("DATABASE_URL"):
 os.environ.setdefault("ISTHMUS_LOG_LEVEL", "WARNING")
 # Tests change rows behind the platform's back and look at once; what remembering does has tests of its own.
 os.environ.setdefault("ISTHMUS_CREDENTIALS_RESOLUTION_SECONDS", "0")
+os.environ.setdefault("ISTHMUS_CALLOUTS_DESTINATION_SECONDS", "0")
 
 from django.conf import settings
 from django.db import connection
 
+from callouts.queue.testing import callout_queue as callout_queue
 from callouts.testing import callout_mock as callout_mock
 from events.testing import event_bus as event_bus
 from isthmus import clock, correlation, ids

@@ -18,19 +18,24 @@ import requests
 import urllib3.exceptions
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
-from urllib3.response import BaseHTTPResponse
+from urllib3 import HTTPResponse
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from callouts.bodies import SpooledBody
 from callouts.conf import options
+from callouts.egress import addresses
 from callouts.egress.client_certificates import ClientCertificate
-from callouts.egress.passage import Deadline, Passage, current_passage
+from callouts.egress.passage import Deadline, Passage, Timing, current_passage
+from callouts.egress.proxies import Proxy, proxy_for
 from callouts.egress.resolver import Resolver, SystemResolver
-from callouts.egress.sockets import Pool, SecurePool, private_tls_context, tls_context
+from callouts.egress.sockets import Connection, KeptConnections, private_tls_context, tls_context
+from callouts.egress.streams import StreamedAnswer
 from callouts.errors import (
     AnswerTimedOut,
-    AnswerTooLarge,
     CalloutError,
     ConnectFailed,
     ConnectionLost,
+    EgressRefused,
     InvalidCallout,
     ResponseBroken,
     TlsFailed,
@@ -40,9 +45,7 @@ from isthmus import clock
 __all__ = ["EgressGate", "Route", "Sender", "sender", "use"]
 
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
-_READ_BYTES = 64 * 1024
 _POOLS_AT_MOST = 256
-_CONNECTIONS_KEPT_AT_MOST = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,16 +62,23 @@ class Route:
     """What is shown to the other side in mutual TLS."""
     ca_bundle: str = ""
     """The certificate authorities to trust, as PEM; "" for those of the options."""
+    is_streamed: bool = False
+    """Whether the answer's body is left to be read piece by piece."""
 
 
 class Sender(Protocol):
     """What carries requests out: the gate, or its substitute in tests."""
 
-    def send(self, request: requests.PreparedRequest, *, route: Route, deadline: Deadline) -> requests.Response:
-        """Return the whole answer; redirects are answers. Raises an error of `callouts.errors`, nothing else."""
+    def send(
+        self, request: requests.PreparedRequest, *, route: Route, deadline: Deadline, timing: Timing | None = None
+    ) -> requests.Response:
+        """Return the whole answer; redirects are answers. Raises an error of `callouts.errors`, nothing else.
+
+        `timing` is filled in as far as the request gets.
+        """
 
 
-PoolKey = tuple[str, bool, str, str, int, str, str]
+PoolKey = tuple[str, bool, str, str, int, str, str, Proxy | None]
 
 
 class EgressGate:
@@ -77,12 +87,14 @@ class EgressGate:
     def __init__(self, resolver: Resolver | None = None) -> None:
         self._resolver = resolver or SystemResolver()
         self._lock = threading.Lock()
-        self._pools: OrderedDict[PoolKey, Pool | SecurePool] = OrderedDict()
+        self._pools: OrderedDict[PoolKey, KeptConnections] = OrderedDict()
         # A child process must not speak on its parent's connections.
         os.register_at_fork(after_in_child=self._begin_anew)
 
-    def send(self, request: requests.PreparedRequest, *, route: Route, deadline: Deadline) -> requests.Response:
-        passage = self._passage(route, deadline)
+    def send(
+        self, request: requests.PreparedRequest, *, route: Route, deadline: Deadline, timing: Timing | None = None
+    ) -> requests.Response:
+        passage = self._passage(route, deadline, timing)
         try:
             return self._sent(request, route, passage)
         except CalloutError:
@@ -90,7 +102,7 @@ class EgressGate:
                 raise
         # The other side had closed a connection that was kept for it; on a new one there is nothing to repeat.
         self._forget(request, route)
-        return self._sent(request, route, self._passage(route, deadline))
+        return self._sent(request, route, self._passage(route, deadline, timing))
 
     def close(self) -> None:
         """Close every kept connection."""
@@ -103,39 +115,49 @@ class EgressGate:
         self._lock = threading.Lock()
         self._pools = OrderedDict()
 
-    def _passage(self, route: Route, deadline: Deadline) -> Passage:
+    def _passage(self, route: Route, deadline: Deadline, timing: Timing | None) -> Passage:
         return Passage(
-            deadline=deadline, resolver=self._resolver, allow_internal_addresses=route.allow_internal_addresses
+            deadline=deadline,
+            resolver=self._resolver,
+            allow_internal_addresses=route.allow_internal_addresses,
+            timing=timing or Timing(),
         )
 
     def _sent(self, request: requests.PreparedRequest, route: Route, passage: Passage) -> requests.Response:
         token = current_passage.set(passage)
         began = clock.monotonic_seconds()
+        connection: Connection | None = None
         try:
-            seconds = passage.deadline.remaining()
-            raw = self._pool(request, route).urlopen(
-                method=request.method or "GET",
-                url=request.path_url,
-                body=request.body,
-                headers=dict(request.headers),
-                timeout=seconds,
-                retries=False,
-                redirect=False,
-                assert_same_host=False,
-                preload_content=False,
-                decode_content=False,
-            )
-            content = _read(raw, route.max_body_bytes)
+            passage.deadline.remaining()
+            pool, key = self._pool(request, route)
+            connection = pool.lend(passage)
+            raw = _exchanged(connection, request, key[-1])
+            reading = StreamedAnswer(raw, connection, pool, passage, at_most_bytes=route.max_body_bytes)
+            content = None if route.is_streamed else reading.whole()
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+            _closed(connection)
             raise _translated(error, request, passage) from _without_frames(error)
         except CalloutError as error:
+            _closed(connection)
             _without_frames(error)
+            raise
+        except BaseException:
+            _closed(connection)
             raise
         finally:
             current_passage.reset(token)
-        return _as_answer(request, raw, content, clock.monotonic_seconds() - began)
+        answer = _as_answer(request, raw, clock.monotonic_seconds() - began)
+        if content is None:
+            reading.translate = lambda error: _translated(error, request, passage)
+            answer.raw = reading
+        else:
+            answer.raw = io.BytesIO(content)
+            # What `content` would read from there, read already.
+            answer._content = content  # noqa: SLF001
+            answer._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001
+        return answer
 
-    def _pool(self, request: requests.PreparedRequest, route: Route) -> Pool | SecurePool:
+    def _pool(self, request: requests.PreparedRequest, route: Route) -> tuple[KeptConnections, PoolKey]:
         key = _pool_key(request, route)
         with self._lock:
             pool = self._pools.pop(key, None) or _new_pool(key, route)
@@ -143,7 +165,7 @@ class EgressGate:
             left_out = self._pools.popitem(last=False)[1] if len(self._pools) > _POOLS_AT_MOST else None
         if left_out is not None:
             left_out.close()
-        return pool
+        return pool, key
 
     def _forget(self, request: requests.PreparedRequest, route: Route) -> None:
         with self._lock:
@@ -152,28 +174,70 @@ class EgressGate:
             pool.close()
 
 
+def _exchanged(connection: Connection, request: requests.PreparedRequest, proxy: Proxy | None) -> HTTPResponse:
+    """Send the request and return its answer, of which the head was read."""
+    body = request.body
+    if isinstance(body, SpooledBody):
+        body.rewind()
+    headers = dict(request.headers)
+    target = request.path_url
+    if proxy is not None and isinstance(connection, HTTPConnection) and not isinstance(connection, HTTPSConnection):
+        # A proxy is asked for the whole address (https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2).
+        parts = urlsplit(request.url or "")
+        target = f"{parts.scheme}://{parts.netloc}{target}"
+        headers |= {"Host": parts.netloc, **proxy.headers()}
+    # A system may answer before it has read everything, and hang up: what it said counts.
+    with suppress(BrokenPipeError):
+        connection.request(
+            request.method or "GET", target, body=body, headers=headers, preload_content=False, decode_content=False
+        )
+    return connection.getresponse()
+
+
+def _closed(connection: Connection | None) -> None:
+    if connection is not None:
+        # Closing one that is broken already may fail again.
+        with suppress(OSError):
+            connection.close()
+
+
 def _pool_key(request: requests.PreparedRequest, route: Route) -> PoolKey:
-    parts = urlsplit(request.url or "")
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise InvalidCallout(f"A callout goes to an http or https address, not to {parts.scheme or 'none'}.")
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+    scheme, host, port = _destination(request.url or "")
     # A replaced certificate or list of authorities has another identity, and so new connections.
     trust = hashlib.sha256(route.ca_bundle.encode()).hexdigest() if route.ca_bundle else options.ca_bundle
     shown = route.client_certificate.fingerprint if route.client_certificate else ""
-    return (
-        route.named_credential, route.allow_internal_addresses, parts.scheme, parts.hostname, port, trust, shown,
-    )  # fmt: skip
+    proxy = proxy_for(host, is_internal=route.allow_internal_addresses)
+    return (route.named_credential, route.allow_internal_addresses, scheme, host, port, trust, shown, proxy)
 
 
-def _new_pool(key: PoolKey, route: Route) -> Pool | SecurePool:
-    _, _, scheme, host, port, _, _ = key
+def _destination(url: str) -> tuple[str, str, int]:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise InvalidCallout(f"A callout goes to an http or https address, not to {parts.scheme or 'none'}.")
+    return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _new_pool(key: PoolKey, route: Route) -> KeptConnections:
+    _, _, scheme, host, port, _, _, proxy = key
+    if proxy is not None:
+        _refuse_literal_address(host)
     if scheme == "http":
-        return Pool(host, port=port, maxsize=_CONNECTIONS_KEPT_AT_MOST)
+        return KeptConnections(host, port, proxy=proxy)
     if route.client_certificate is None and not route.ca_bundle:
         context = tls_context(options.ca_bundle)
     else:
         context = private_tls_context(route.ca_bundle, options.ca_bundle, route.client_certificate)
-    return SecurePool(host, port=port, maxsize=_CONNECTIONS_KEPT_AT_MOST, ssl_context=context)
+    return KeptConnections(host, port, context=context, proxy=proxy)
+
+
+def _refuse_literal_address(host: str) -> None:
+    """Names behind a proxy are the proxy's to look up; an address that is written out is vetted here as ever."""
+    try:
+        reason = addresses.refusal(host.strip("[]"), allow_internal=False)
+    except ValueError:
+        return
+    if reason:
+        raise EgressRefused(f"{host} is {reason}.")
 
 
 def _may_go_again(request: requests.PreparedRequest, passage: Passage) -> bool:
@@ -182,37 +246,12 @@ def _may_go_again(request: requests.PreparedRequest, passage: Passage) -> bool:
     return not passage.was_sent or request.method in _SAFE_METHODS
 
 
-def _read(raw: BaseHTTPResponse, at_most: int) -> bytes:
-    """Return the whole body, decompressed. Raises `AnswerTooLarge` as soon as that is certain."""
-    try:
-        declared = raw.headers.get("Content-Length", "")
-        if declared.isdecimal() and int(declared) > at_most:
-            raise AnswerTooLarge(f"The answer is {declared} bytes long; {at_most} are read at most.")
-        parts: list[bytes] = []
-        size = 0
-        for part in raw.stream(_READ_BYTES, decode_content=True):
-            size += len(part)
-            if size > at_most:
-                raise AnswerTooLarge(f"The answer is longer than the {at_most} bytes that are read at most.")
-            parts.append(part)
-    except BaseException:
-        # Half-read connections are of no further use; closing one that is broken already may fail again.
-        with suppress(OSError):
-            raw.close()
-        raise
-    raw.release_conn()
-    return b"".join(parts)
-
-
-def _as_answer(
-    request: requests.PreparedRequest, raw: BaseHTTPResponse, content: bytes, seconds: float
-) -> requests.Response:
+def _as_answer(request: requests.PreparedRequest, raw: HTTPResponse, seconds: float) -> requests.Response:
     answer = requests.Response()
     answer.status_code = raw.status
     answer.reason = raw.reason or ""
     answer.headers = CaseInsensitiveDict(raw.headers)
     answer.encoding = get_encoding_from_headers(answer.headers)
-    answer.raw = io.BytesIO(content)
     answer.url = request.url or ""
     answer.request = request
     answer.elapsed = timedelta(seconds=seconds)

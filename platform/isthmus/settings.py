@@ -93,6 +93,7 @@ INSTALLED_APPS = [
     "credentials",
     "callouts",
     "callouts.external_services",
+    "callouts.queue",
     "events",
     "apexrest",
     "crm",

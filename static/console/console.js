@@ -107,6 +107,18 @@
     }
   });
 
+  // What can be copied is copied, where the browser lets pages do that.
+  for (const button of document.querySelectorAll("[data-copy]")) {
+    button.hidden = !navigator.clipboard;
+  }
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (button) {
+      await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+      button.querySelector("[data-copy-label]").textContent = "Copied";
+    }
+  });
+
   // Acts that cannot be taken back are asked for once more.
   document.addEventListener("submit", (event) => {
     const question = event.target.dataset.confirm;

@@ -1,12 +1,13 @@
-"""The worker process: the cluster that runs jobs, and beside it the sweeper."""
+"""The worker process: the cluster that runs jobs, and beside it the sweeper and the services of other apps."""
 
 import os
 import select
 import signal
+import threading
 
 from django.db import DatabaseError, InterfaceError, connections
 
-from isthmus.jobs import process_locks, processes, transitions
+from isthmus.jobs import process_locks, processes, services, transitions
 from isthmus.jobs.conf import options
 from isthmus.jobs.django_q_cluster import WorkerCluster
 from isthmus.jobs.jobs import purge_ended_jobs
@@ -26,6 +27,7 @@ class Worker:
         self.name = processes.new_name()
         self._cluster = WorkerCluster()
         self._sweeper = Sweeper(self.name)
+        self._services = services.made()
         self._is_prepared = False
         self._stop_reader, self._stop_writer = os.pipe()
 
@@ -35,6 +37,9 @@ class Worker:
         self._cluster.start()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
+        # After the cluster's processes were forked: threads and forks do not mix.
+        for service in self._services:
+            service.start(self.name)
         log.info("worker.started", worker=self.name)
         asked = self._sweep_until_stop()
         self._stop(asked=asked)
@@ -68,7 +73,13 @@ class Worker:
             connections.close_all()
 
     def _stop(self, *, asked: bool) -> None:
-        in_order = self._cluster.stop(options.stop_grace_seconds if asked else 0)
+        grace_seconds = options.stop_grace_seconds if asked else 0
+        stopping = [threading.Thread(target=service.stop, args=[grace_seconds]) for service in self._services]
+        for thread in stopping:
+            thread.start()
+        in_order = self._cluster.stop(grace_seconds)
+        for thread in stopping:
+            thread.join()
         try:
             given_back = transitions.give_back(self.name)
             processes.stopped("worker", self.name)

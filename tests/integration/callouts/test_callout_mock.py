@@ -65,9 +65,9 @@ def test_token_requests_are_answered_by_their_address(oauth_bank, server, callou
     assert signed.headers["authorization"] == "Bearer t-1"
 
 
-def test_staged_callouts_are_answered_too(bank, callout_mock, jobs):
+def test_queued_callouts_are_answered_too(bank, callout_mock, callout_queue):
     callout_mock.post("callout:Bank/a", status=201)
-    callouts.enqueue("POST", "callout:Bank/a", data={"x": "1"})
-    [job] = jobs.run_all()
-    assert job.result["status_code"] == 201
+    callouts.enqueue("Send", http.Request(method="POST", url="callout:Bank/a", data={"x": "1"}))
+    [sent] = callout_queue.run_all()
+    assert (sent.state, sent.status_code) == ("succeeded", 201)
     assert callout_mock.calls[0].form() == {"x": "1"}

@@ -252,7 +252,7 @@ def test_the_entry_is_there_while_the_request_is_under_way(bank, server):
 
 def test_an_interruption_leaves_the_callout_in_doubt(bank, server):
     class Interrupting:
-        def send(self, request, *, route, deadline):
+        def send(self, request, *, route, deadline, timing=None):
             raise KeyboardInterrupt
 
     with egress.use(Interrupting()), pytest.raises(KeyboardInterrupt):

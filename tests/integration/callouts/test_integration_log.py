@@ -26,7 +26,7 @@ def doubtful(**fields):
 
 def test_what_came_in_is_recorded_redacted():
     with correlation.bind("order-5"):
-        entry = integration_log.record(
+        entry_id = integration_log.record(
             Exchanged(
                 method="POST",
                 url="/services/callbacks/canarytoken123/approved?sig=canary",
@@ -43,7 +43,7 @@ def test_what_came_in_is_recorded_redacted():
             outcome="succeeded",
             duration_ms=12,
         )
-    entry.refresh_from_db()
+    entry = IntegrationLogEntry.objects.get(pk=entry_id)
     assert (entry.direction, entry.outcome, entry.status_code, entry.duration_ms) == ("inbound", "succeeded", 200, 12)
     assert entry.url == "/services/callbacks/********/approved?sig=********"
     assert entry.request_body == '{"approved": true, "secret": "********"}'
@@ -52,14 +52,14 @@ def test_what_came_in_is_recorded_redacted():
 
 
 def test_what_is_too_long_for_a_column_is_cut():
-    entry = integration_log.record(
+    entry_id = integration_log.record(
         Exchanged(method="X" * 50, url="u" * 5000),
         About(operation="o" * 500, named_credential="n" * 500, record_id="r" * 500),
         direction="inbound",
         outcome="failed",
         error=errors.InvalidCallout("password=canary"),
     )
-    entry.refresh_from_db()
+    entry = IntegrationLogEntry.objects.get(pk=entry_id)
     assert (len(entry.operation), len(entry.method), len(entry.record_id)) == (255, 16, 64)
     assert (entry.error_code, entry.error_message) == ("INVALID_CALLOUT", "password=********")
 

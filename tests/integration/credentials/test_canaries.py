@@ -19,7 +19,7 @@ from django.urls import reverse
 from django.views.debug import ExceptionReporter
 
 from callouts import http
-from callouts.staging import enqueue
+from callouts.queue.enqueueing import enqueue
 from credentials import actions, certificate_actions, certificates, manifest
 from credentials.errors import CredentialError
 from credentials.models import (
@@ -184,7 +184,7 @@ def use(server, tokens):
     call("callout:Code_Api/x")
     NamedCredential.objects.filter(name="Key_Api").update(url="http://127.0.0.1:9")
     call("callout:Key_Api/x")
-    enqueue("GET", "callout:Key_Api/x", operation="Queued")
+    enqueue("Queued", http.Request(method="GET", url="callout:Key_Api/x"))
     return errors
 
 

@@ -78,7 +78,7 @@ class Looking:
         self.calls, self.states = [], []
         self._answer, self._error, self._meanwhile = answer, error, meanwhile
 
-    def send(self, request, *, route, deadline):
+    def send(self, request, *, route, deadline, timing=None):
         self.calls.append(request)
         seen = []
 

@@ -1,0 +1,133 @@
+"""What queued callouts add to the console: their pages, figures, metrics and time line entries."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+
+from django.db.models import Count, Q, QuerySet
+from django.urls import reverse
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from callouts.queue.models import BatchState, CalloutBatch, QueuedCallout
+from callouts.queue.states import AWAITS_DECISION, NOT_ENDED, QueueState
+from isthmus import clock, health
+from isthmus.console import timeline
+from isthmus.console.registry import Figure, Page, register_figures, register_metrics, register_page
+from isthmus.console.tones import Status, Tone
+from isthmus.health import Health, Probe
+
+__all__ = ["batch_status", "listed", "register", "status_of"]
+
+_STATUSES = {
+    QueueState.WAITING: Status("Waiting", Tone.WAITING),
+    QueueState.SENDING: Status("Sending", Tone.BUSY),
+    QueueState.HELD: Status("Held", Tone.WARNING, "lock"),
+    QueueState.SUCCEEDED: Status("Succeeded", Tone.GOOD),
+    QueueState.FAILED: Status("Failed", Tone.BAD),
+    QueueState.STOPPED: Status("Stopped", Tone.BAD, "ban"),
+    QueueState.IN_DOUBT: Status("In doubt", Tone.WARNING, "question"),
+    QueueState.CANCELLED: Status("Cancelled", Tone.NEUTRAL, "ban"),
+    QueueState.DRY_RUN: Status("Dry run", Tone.NEUTRAL, "pause"),
+}
+_BATCH_STATUSES = {
+    BatchState.RUNNING: Status("Running", Tone.BUSY),
+    BatchState.COMPLETED: Status("Completed", Tone.GOOD),
+    BatchState.PARTLY_FAILED: Status("Partly failed", Tone.BAD),
+    BatchState.CANCELLED: Status("Cancelled", Tone.NEUTRAL, "ban"),
+}
+_LATE = timedelta(minutes=5)
+
+
+def register() -> None:
+    """Join the console; called once, when the app is ready."""
+    register_page(Page("Queued callouts", "callout_queue:list", "inbox", 25))
+    register_figures(figures)
+    register_metrics(metrics)
+    health.register(Probe(name="callout_queue", label="Queued callouts", ask=_ask, required=False))
+    timeline.register_source(entries_of, finds=correlations_of, recent=latest)
+
+
+def status_of(row: QueuedCallout) -> Status:
+    """Return where a queued callout is, as a chip shows it."""
+    return _STATUSES[QueueState(row.state)]
+
+
+def batch_status(batch: CalloutBatch) -> Status:
+    """Return where a batch is, as a chip shows it."""
+    return _BATCH_STATUSES[BatchState(batch.state)]
+
+
+def listed() -> QuerySet[QueuedCallout]:
+    """Return every queued callout with what lists show, and nothing large."""
+    return QueuedCallout.objects.defer("headers", "body", "context", "answer_headers", "answer_body")
+
+
+def figures() -> Iterable[Figure]:
+    """Yield what waits to be sent, and what waits for somebody's decision."""
+    counts = QueuedCallout.objects.filter(Q(state__in=NOT_ENDED) | Q(state__in=AWAITS_DECISION)).aggregate(
+        waiting=Count("pk", filter=Q(state__in=NOT_ENDED)),
+        held=Count("pk", filter=Q(state=QueueState.HELD)),
+        dead=Count("pk", filter=Q(state__in=AWAITS_DECISION)),
+    )
+    url = reverse("callout_queue:list")
+    hint = f"{counts['held']:,} held" if counts["held"] else "not sent yet" if counts["waiting"] else ""
+    tone = Tone.WARNING if counts["held"] else Tone.WAITING if counts["waiting"] else Tone.NEUTRAL
+    yield Figure("Queued callouts", f"{counts['waiting']:,}", f"{url}?state=open", tone, hint)
+    dead = counts["dead"]
+    tone, hint = (Tone.BAD, "wait for a decision") if dead else (Tone.GOOD, "none to decide")
+    yield Figure("Dead letters", f"{dead:,}", f"{url}?state=dead", tone, hint)
+
+
+def metrics() -> Iterator[Metric]:
+    """Yield the queued callouts by state."""
+    family = GaugeMetricFamily("isthmus_queued_callouts", "Queued callouts by state.", labels=["state"])
+    found = dict(QueuedCallout.objects.order_by().values_list("state").annotate(number=Count("pk")))
+    for state in QueueState.values:
+        family.add_metric([state], found.get(state, 0))
+    yield family
+
+
+def entries_of(correlation_ids: Sequence[str], limit: int) -> Iterable[timeline.Entry]:
+    """Return what was queued under these correlation ids."""
+    return map(_entry, listed().filter(correlation_id__in=correlation_ids).order_by("created_at", "pk")[:limit])
+
+
+def correlations_of(reference: str) -> Iterable[str]:
+    """Return the correlation ids of the callouts about the record of this id."""
+    found = QueuedCallout.objects.about_record(reference).order_by("-created_at")
+    return found.values_list("correlation_id", flat=True)[: timeline.ENTRIES_SHOWN]
+
+
+def latest(limit: int) -> Iterable[timeline.Entry]:
+    """Return the latest queued callouts."""
+    return map(_entry, listed().order_by("-created_at", "-pk")[:limit])
+
+
+def _entry(row: QueuedCallout) -> timeline.Entry:
+    attempts = f"{row.attempts} attempt{'' if row.attempts == 1 else 's'}" if row.attempts else "not tried yet"
+    return timeline.Entry(
+        at=row.created_at,
+        kind="Queued callout",
+        icon="inbox",
+        title=row.operation,
+        status=status_of(row),
+        url=reverse("callout_queue:detail", args=[row.pk]),
+        detail=" · ".join(filter(None, [row.named_credential, attempts, row.reason])),
+        correlation_id=row.correlation_id,
+    )
+
+
+def _ask() -> Health:
+    """Report due callouts that no worker takes, and dead letters."""
+    now = clock.now()
+    late = QueuedCallout.objects.due(now - _LATE).values_list("due_at", flat=True).first()
+    dead = QueuedCallout.objects.dead_letters().count()
+    if late is not None:
+        # A breaker or a rate limit may be the reason; then its page tells.
+        return Health(
+            ok=False,
+            summary="Queued callouts have been due for minutes. Is a worker running, or a destination closed?",
+            age_seconds=(now - late).total_seconds(),
+        )
+    if dead:
+        return Health(ok=False, summary=f"Callouts that wait for a decision: {dead}.")
+    return Health(ok=True, summary="Queued callouts leave in time; none waits for a decision.")
