@@ -78,6 +78,15 @@ class FaultServer:
             "/endless": self._endless,
             "/broken-gzip": self._broken_gzip,
             "/close-when-kept": self._close_when_kept,
+            "/continue": self._continue,
+            "/continues": self._continues,
+            "/ten-gigabytes": self._ten_gigabytes,
+            "/ten-gigabytes-in-chunks": self._ten_gigabytes_in_chunks,
+            "/many-headers": self._many_headers,
+            "/long-header": self._long_header,
+            "/split-header": self._split_header,
+            "/negative-length": self._negative_length,
+            "/two-lengths": self._two_lengths,
         }
         self.answers: dict[str, Callable[[Arrived], Answer]] = {
             "/json": lambda _: Answer(200, b'{"ok": true}', {"Content-Type": "application/json"}),
@@ -85,6 +94,9 @@ class FaultServer:
             "/unavailable": lambda _: Answer(503, b"later"),
             "/not-found": lambda _: Answer(404, b"nothing here"),
             "/html": lambda _: Answer(200, b"<html><body>Hello</body></html>", {"Content-Type": "text/html"}),
+            "/cookies": lambda _: Answer(200, b"set", {"Set-Cookie": "a=" + "x" * 8_000}),
+            "/unknown-encoding": lambda _: Answer(200, b"\x00\x01\x02", {"Content-Encoding": "x-nonsense"}),
+            "/garbage-charset": lambda _: Answer(200, b"\xff\xfe\xfd", {"Content-Type": "text/plain; charset=x-no"}),
             "/cookie": lambda _: Answer(200, b"set", {"Set-Cookie": "session=planted; Path=/"}),
             "/loop": lambda _: Answer(302, b"", {"Location": "/loop"}),
             "/away": lambda _: Answer(302, b"", {"Location": "http://elsewhere.example/stolen"}),
@@ -231,6 +243,44 @@ class FaultServer:
             return False
         self._answer_with(connection, b"first")
         return True
+
+    def _continue(self, connection, arrived):
+        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 3)
+        self._answer_with(connection, b"at last")
+        return True
+
+    def _continues(self, connection, arrived):
+        while not self.is_over.wait(0.01):
+            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _ten_gigabytes(self, connection, arrived):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10737418240\r\n\r\n")
+        self._pour(connection, b"x" * 65_536)
+
+    def _ten_gigabytes_in_chunks(self, connection, arrived):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        self._pour(connection, b"10000\r\n" + b"x" * 65_536 + b"\r\n")
+
+    def _pour(self, connection, piece):
+        for _ in range(10 * 1024 * 16):
+            if self.is_over.is_set():
+                break
+            connection.sendall(piece)
+
+    def _many_headers(self, connection, arrived):
+        connection.sendall(b"HTTP/1.1 200 OK\r\n" + b"X-More: 1\r\n" * 100_000 + b"\r\n")
+
+    def _long_header(self, connection, arrived):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 1_000_000 + b"\r\n\r\n")
+
+    def _split_header(self, connection, arrived):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nX-A: 1\rSet-Cookie: planted=1\r\nContent-Length: 2\r\n\r\nok")
+
+    def _negative_length(self, connection, arrived):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\nConnection: close\r\n\r\nshort")
+
+    def _two_lengths(self, connection, arrived):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 5\r\n\r\nshort")
 
     def _answer_with(self, connection, body):
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))

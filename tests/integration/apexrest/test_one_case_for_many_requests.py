@@ -26,7 +26,7 @@ def test_twenty_at_once_make_one_case(live_server, caller):
 
     def post(_number):
         together.wait(timeout=30)
-        return requests.post(
+        return requests.post(  # noqa: TID251 - a caller from outside
             f"{live_server.url}/services/apexrest/t/support-requests/",
             json=REQUEST,
             headers={"Authorization": f"Bearer {token}"},
