@@ -44,9 +44,8 @@ _QUOTED_PAIR = re.compile(
     r"""(?:(?P<vq>\\?["'])(?:\\.|(?!(?P=vq)).)*(?:(?P=vq)|\Z)|[\[{][^\]}]*(?:[\]}]|\Z)|[^\s,}\]"']+)""",
     re.DOTALL,
 )
-_PLAIN_PAIR = re.compile(
-    rf"""(?P<name>{_NAME})(?P<mid>\s*[=:]\s*)(?P<value>"[^"]*(?:"|\Z)|'[^']*(?:'|\Z)|[^\s&;,"'<>]+)"""
-)
+_PLAIN_PAIR = re.compile(rf"(?P<name>{_NAME})\s*[=:]\s*")
+_PLAIN_VALUE = re.compile(r"""(?:"[^"]*(?:"|\Z)|'[^']*(?:'|\Z)|[^\s&;,"'<>]+)""")
 _ELEMENT = re.compile(r"<(?P<name>[\w.\-:]{1,80})(?P<attributes>[^<>]*)>(?P<value>[^<]+)")
 
 
@@ -145,7 +144,7 @@ def text(given: str) -> str:
     masked = _ELEMENT.sub(_element_masked, masked)
     # Before the pairs: in `Authorization: Bearer abc` the pair ends at the blank.
     masked = _shapes_masked(masked)
-    return _PLAIN_PAIR.sub(_plain_pair_masked, masked)
+    return _plain_pairs_masked(masked)
 
 
 def _masked(readable: str, content_type: str, size: int, at_most_bytes: int, rules: Rules) -> tuple[str, bool]:
@@ -201,8 +200,16 @@ def _quoted_pair_masked(found: re.Match[str]) -> str:
     return f"{quote}{found['name']}{quote}{found['mid']}{quote}{MASK}{quote}"
 
 
-def _plain_pair_masked(found: re.Match[str]) -> str:
-    return f"{found['name']}{found['mid']}{MASK}" if is_sensitive(found["name"]) else found[0]
+def _plain_pairs_masked(given: str) -> str:
+    parts, at = [], 0
+    while found := _PLAIN_PAIR.search(given, at):
+        parts.append(given[at : found.end()])
+        at = found.end()
+        # The value of a harmless pair may hold a pair of its own: `line 7: password=abc`.
+        if is_sensitive(found["name"]) and (value := _PLAIN_VALUE.match(given, at)):
+            parts.append(MASK)
+            at = value.end()
+    return "".join(parts) + given[at:]
 
 
 def _element_masked(found: re.Match[str]) -> str:

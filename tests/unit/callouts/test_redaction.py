@@ -178,3 +178,14 @@ def test_the_charset_that_was_declared_is_used():
 def test_a_charset_that_nobody_knows_is_taken_for_utf_8():
     assert redaction.body("Grüße".encode(), "text/plain; charset=klingon", at_most_bytes=LIMIT) == "Grüße"
     assert redaction.body(b"\xff\xfe", "text/plain; charset=klingon", at_most_bytes=LIMIT).startswith("[2 bytes")
+
+
+@given(st.lists(st.sampled_from(["line 7", "note", "a", "http"]), max_size=4), SENSITIVE, SECRET, st.sampled_from("=:"))
+def test_a_pair_within_the_value_of_another(names, name, secret, mark):
+    given = "".join(f"{one}{mark} " for one in names) + f"{name}={secret} and more"
+    assert secret not in redaction.text(given)
+    assert redaction.text(given).endswith(" and more")
+
+
+def test_a_long_chain_of_pairs_takes_no_stack():
+    assert redaction.text("a=" * 30_000 + "password=canary").endswith("password=********")

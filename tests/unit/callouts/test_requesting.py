@@ -1,5 +1,7 @@
 """What is refused before it could mean two things on the wire."""
 
+from urllib.parse import parse_qsl, unquote, urlsplit
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -116,3 +118,37 @@ def test_bodies_that_cannot_be_sent_are_refused(arguments):
 
 def test_parameters_are_added_to_the_query():
     assert prepare(url="https://bank.example/a?x=1", params={"q": "ü&"}).url == "https://bank.example/a?x=1&q=%C3%BC%26"
+
+
+ANY = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+
+
+@given(ANY, ANY, st.dictionaries(st.from_regex(r"[a-z&=?/ ]{1,8}", fullmatch=True), ANY, max_size=4))
+def test_whatever_a_value_holds_it_stays_in_its_place(one, other, params):
+    """An address has the segments and the parameters that code wrote down, whatever the values are."""
+    try:
+        url = requesting.filled("https://bank.example/a/{one}/b/{other}/c?fixed=1", {"one": one, "other": other})
+    except errors.InvalidCallout:
+        assert {one, other} & {"", ".", ".."}
+        return
+    prepared = prepare(url=url, params=params)
+    parts = urlsplit(prepared.url)
+    assert (parts.scheme, parts.netloc, parts.fragment) == ("https", "bank.example", "")
+    segments = [unquote(segment) for segment in parts.path.split("/")]
+    assert segments == ["", "a", one, "b", other, "c"]
+    asked = parse_qsl(parts.query, keep_blank_values=True)
+    assert asked == [("fixed", "1"), *params.items()]
+
+
+@given(st.dictionaries(st.sampled_from(["a", "b", "c"]), st.integers(), max_size=3))
+def test_values_and_places_have_to_agree(path):
+    if set(path) == {"a", "b"}:
+        assert requesting.filled("callout:X/{a}/{b}", path) == f"callout:X/{path['a']}/{path['b']}"
+    else:
+        with pytest.raises(errors.InvalidCallout, match="do not agree"):
+            requesting.filled("callout:X/{a}/{b}", path)
+
+
+def test_braces_in_a_query_are_no_places():
+    assert requesting.filled("callout:X/{a}?filter={b}", {"a": 1}) == "callout:X/1?filter={b}"
+    assert requesting.filled("callout:X/{a}", None) == "callout:X/{a}"
