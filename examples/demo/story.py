@@ -15,6 +15,7 @@ from django.db import close_old_connections
 
 from callouts.external_services.models import Invocation
 from callouts.models import IntegrationLogEntry
+from callouts.queue.models import QueuedCallout
 from crm.models import Case, Contact, Opportunity
 from events.actions import synchronise
 from events.models import EventLogEntry
@@ -22,8 +23,17 @@ from examples.demo.trace import Trace
 from examples.demo.world import World, request
 from examples.mortgage.jobs import submit_application
 from examples.mortgage.models import ContactSighting, DecisionNote, MortgageRequest
-from examples.mortgage.outside import CLIENT_ID, CLIENT_SECRET, bank_spec
-from examples.mortgage.seed import applicants, in_words, open_requests, seed_access, seed_bank, seed_service
+from examples.mortgage.outside import API_KEY, CLIENT_ID, CLIENT_SECRET, CRM_LOGIN, bank_spec, crm_spec, warehouse_spec
+from examples.mortgage.seed import (
+    applicants,
+    in_words,
+    open_requests,
+    place_orders,
+    seed_access,
+    seed_bank,
+    seed_partners,
+    seed_service,
+)
 from isthmus import clock, ids
 from isthmus.access.actions import create_api_client
 from isthmus.supervisor import Supervisor, bus_spec, wait_for_web, web_spec, worker_spec
@@ -69,6 +79,8 @@ class Story:
         self._supervisor = Supervisor(
             [
                 bank_spec(world.bank_port, world.data / "bank", thinking_seconds=0.5),
+                warehouse_spec(world.warehouse_port, world.data / "warehouse"),
+                crm_spec(world.crm_port, world.data / "crm"),
                 web_spec(world.web_port),
                 worker_spec(),
                 bus_spec(),
@@ -86,6 +98,7 @@ class Story:
             self._wait_for_decisions()
             self._look_at_records()
             self._look_at_events()
+            self._tell_partners()
             self._ask_for_support()
             self._sum_up()
         finally:
@@ -102,7 +115,7 @@ class Story:
     # --- the steps --------------------------------------------------------------------------------------------------
 
     def _start_everything(self) -> None:
-        self._trace.step("Start the bank, and the platform's web, worker and bus processes")
+        self._trace.step("Start the bank, the partners, and the platform's web, worker and bus processes")
         call_command("migrate", verbosity=0, interactive=False)
         self._supervisor.start()
         answered = wait_for_web(self._world.web_port)
@@ -115,6 +128,7 @@ class Story:
         self._trace.step("Set up: permission sets, the bank's credentials, the external service from its document")
         synchronise()
         seed_bank(self._world.bank_url, client_id=CLIENT_ID, client_secret=CLIENT_SECRET)
+        seed_partners(self._world.warehouse_url, self._world.crm_url, api_key=API_KEY, login=CRM_LOGIN)
         seed_access()
         document = request(f"{self._world.bank_url}/openapi.json").body
         report = seed_service(json.dumps(document).encode())
@@ -219,6 +233,43 @@ class Story:
         self._trace.expect("decisions noted by the subscriber", found=noted() == decided, wanted=True)
         self._trace.expect("contact change events seen, one a contact", found=len(sighted()), wanted=len(contacts))
         self._trace.expect("all of them for the right contacts", found=sighted() == contacts, wanted=True)
+
+    def _tell_partners(self) -> None:
+        self._trace.step("Orders and leads change: the warehouse and the CRM learn of it, though one of them stumbles")
+        request(f"{self._world.warehouse_url}/_faults", body={"status": 503, "count": 2})
+        orders = place_orders(User.objects.get(username="operator"), self._run)
+        leads = [found.lead for found in self._requests]
+        wanted = {f"/orders/{order.record_id}" for order in orders}
+        people = {f"/people/{lead.record_id}" for lead in leads}
+
+        def standing(url: str) -> dict[str, dict[str, Any]]:
+            return {row["path"]: json.loads(row["body"]) for row in request(f"{url}/_book").body["thing"]}
+
+        def told() -> bool:
+            ready = set(standing(self._world.warehouse_url)) >= wanted and set(standing(self._world.crm_url)) >= people
+            return ready and not QueuedCallout.objects.not_ended().exists()
+
+        self._trace.expect("everything that was queued has left", found=self._until(told), wanted=True)
+        book = request(f"{self._world.warehouse_url}/_book").body
+        self._trace.expect(
+            "orders the warehouse knows", found=wanted <= standing(self._world.warehouse_url).keys(), wanted=True
+        )
+        activated = standing(self._world.warehouse_url)[f"/orders/{orders[0].record_id}"]
+        self._trace.expect("the last change arrived last", found=activated.get("Status"), wanted="Activated")
+        effects = Counter(row["idempotency_key"] for row in book["effect"])
+        queued = QueuedCallout.objects.filter(named_credential="Warehouse", record_id__in=[o.record_id for o in orders])
+        self._trace.expect(
+            "changes the warehouse acted on, each once",
+            found=sum(effects[row.idempotency_key] for row in queued),
+            wanted=len(orders) + 1,
+        )
+        self._trace.expect("leads the CRM knows", found=people <= standing(self._world.crm_url).keys(), wanted=True)
+        refused = [row for row in book["request"] if row["status"] == 503]
+        self._trace.expect("attempts that the warehouse put off", found=len(refused), wanted=2)
+        states = Counter(queued.values_list("state", flat=True))
+        self._trace.fact(
+            f"queued callouts to the warehouse: {dict(states)}, attempts {[row.attempts for row in queued]}"
+        )
 
     def _ask_for_support(self) -> None:
         self._trace.step("An outside caller posts a support request twice")

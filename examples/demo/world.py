@@ -22,6 +22,8 @@ class World:
     data: Path
     web_port: int
     bank_port: int
+    warehouse_port: int
+    crm_port: int
 
     @property
     def web_url(self) -> str:
@@ -30,6 +32,14 @@ class World:
     @property
     def bank_url(self) -> str:
         return f"http://127.0.0.1:{self.bank_port}"
+
+    @property
+    def warehouse_url(self) -> str:
+        return f"http://127.0.0.1:{self.warehouse_port}"
+
+    @property
+    def crm_url(self) -> str:
+        return f"http://127.0.0.1:{self.crm_port}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +57,9 @@ def prepare_environment(data: Path) -> World:
     """
     shutil.rmtree(data, ignore_errors=True)
     data.mkdir(parents=True)
-    world = World(data=data, web_port=free_port(), bank_port=free_port())
+    world = World(
+        data=data, web_port=free_port(), bank_port=free_port(), warehouse_port=free_port(), crm_port=free_port()
+    )
     os.environ.update(
         DJANGO_SETTINGS_MODULE="isthmus.settings",
         ISTHMUS_DATA_DIR=str(data),

@@ -9,13 +9,24 @@ from django.contrib.auth.models import User
 
 from callouts.external_services.actions.register import RegistrationReport, register
 from credentials.actions import ensure_external_credential, ensure_named_credential, ensure_principal
-from crm.models import Lead
+from crm.models import Account, Lead, Order
 from examples.mortgage.actions.applications import SERVICE, open_request
 from examples.mortgage.models import MortgageRequest
 from isthmus.access.actions import assign, ensure_permission_set
 from isthmus.objects.capture import acting_as
 
-__all__ = ["LOGINS", "Applicant", "applicants", "in_words", "open_requests", "seed_access", "seed_bank", "seed_service"]
+__all__ = [
+    "LOGINS",
+    "Applicant",
+    "applicants",
+    "in_words",
+    "open_requests",
+    "place_orders",
+    "seed_access",
+    "seed_bank",
+    "seed_partners",
+    "seed_service",
+]
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "bank" / "openapi.yaml"
 LOGINS = {"admin": "admin", "operator": "operator"}
@@ -114,6 +125,25 @@ def seed_bank(url: str, *, client_id: str, client_secret: str) -> None:
     )
 
 
+def seed_partners(warehouse_url: str, crm_url: str, *, api_key: str, login: tuple[str, str]) -> None:
+    """Make the credentials of the warehouse (an API key) and of the partner's CRM (HTTP Basic)."""
+    rows = [
+        ("Warehouse", warehouse_url, "custom_headers", {"headers": "X-Api-Key: {ApiKey}"}, {"ApiKey": api_key}),
+        ("Partner_CRM", crm_url, "basic", {}, {"username": login[0], "password": login[1]}),
+    ]
+    for name, url, protocol, chosen, secrets in rows:
+        external = ensure_external_credential(name, protocol=protocol, settings=chosen)
+        principal = ensure_principal(external, "Partner_Desk", secrets=secrets)
+        ensure_named_credential(
+            name,
+            label=name.replace("_", " "),
+            url=url,
+            external_credential=external,
+            principal=principal,
+            allow_internal_addresses=not settings.IS_PRODUCTION,
+        )
+
+
 def seed_service(document: bytes | None = None) -> RegistrationReport:
     """Register the bank's API from its document (`None`: the copy that lies beside the bank's program)."""
     return register(SERVICE, document or DOCUMENT.read_bytes(), named_credential="AcmeBank")
@@ -149,3 +179,22 @@ def open_requests(user: User, run: str, cast: Sequence[Applicant]) -> list[Mortg
                 open_request(user, lead, reference=reference, amount=applicant.amount, income=applicant.income)
             )
     return requests
+
+
+def place_orders(user: User, run: str) -> list[Order]:
+    """Enter three orders under references that begin with `run`, and let one of them be activated."""
+    orders = []
+    with acting_as(user):
+        account, _ = Account.objects.get_or_create(
+            external_reference=f"{run}-ACME", defaults={"name": "Acme", "industry": "Construction"}
+        )
+        for number in range(1, 4):
+            order, _ = Order.objects.get_or_create(
+                external_reference=f"{run}-ORDER-{number}",
+                defaults={"account": account, "total_amount": 100 * number, "shipping_city": "Rotterdam"},
+            )
+            orders.append(order)
+        if orders[0].status != "Activated":
+            orders[0].status = "Activated"
+            orders[0].save()
+    return orders

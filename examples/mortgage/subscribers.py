@@ -2,8 +2,9 @@
 
 from events.subscribers import Event, subscriber
 from examples.mortgage.models import ContactSighting, DecisionNote
+from examples.mortgage.partners import tell
 
-__all__ = ["note_decisions", "sight_contacts"]
+__all__ = ["note_decisions", "sight_contacts", "tell_crm", "tell_warehouse"]
 
 
 @subscriber("Application_Decided__e", name="mortgage.note_decisions", start="earliest")
@@ -34,3 +35,17 @@ def sight_contacts(events: list[Event]) -> None:
         )
         for event in events
     )
+
+
+@subscriber("OrderChangeEvent", name="mortgage.tell_warehouse", start="earliest")
+def tell_warehouse(events: list[Event]) -> None:
+    """Let the warehouse know of every change of an order."""
+    for event in events:
+        tell("Tell the warehouse", "callout:Warehouse/orders/{id}", event)
+
+
+@subscriber("LeadChangeEvent", name="mortgage.tell_crm", start="earliest")
+def tell_crm(events: list[Event]) -> None:
+    """Let the CRM know of every change of a lead."""
+    for event in events:
+        tell("Tell the CRM", "callout:Partner_CRM/people/{id}", event)

@@ -10,8 +10,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from examples.mortgage.jobs import submit_application
 from examples.mortgage.models import MortgageRequest
-from examples.mortgage.outside import bank_spec
-from examples.mortgage.seed import LOGINS, applicants, open_requests
+from examples.mortgage.outside import bank_spec, crm_spec, warehouse_spec
+from examples.mortgage.seed import LOGINS, applicants, open_requests, place_orders
 from isthmus.supervisor import bus_spec, run_until_stopped, web_spec, worker_spec
 
 
@@ -21,18 +21,29 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--port", type=int, default=settings.HTTP_PORT, help="port of the pages")
         parser.add_argument("--bank-port", type=int, default=9101, help="port of the mortgage bank")
+        parser.add_argument("--warehouse-port", type=int, default=9102, help="port of the warehouse")
+        parser.add_argument("--crm-port", type=int, default=9103, help="port of the partner's CRM")
 
-    def handle(self, *_: Any, port: int, bank_port: int, **__: Any) -> None:
+    def handle(self, *_: Any, port: int, bank_port: int, warehouse_port: int, crm_port: int, **__: Any) -> None:
         call_command("migrate", verbosity=0, interactive=False)
-        call_command("seed_demo", bank_url=f"http://127.0.0.1:{bank_port}", verbosity=0)
+        call_command(
+            "seed_demo",
+            bank_url=f"http://127.0.0.1:{bank_port}",
+            warehouse_url=f"http://127.0.0.1:{warehouse_port}",
+            crm_url=f"http://127.0.0.1:{crm_port}",
+            verbosity=0,
+        )
         operator = User.objects.get(username="operator")
         for request in open_requests(operator, "WELCOME", applicants()):
             if request.status == MortgageRequest.Status.NEW:
                 submit_application.enqueue(request_id=request.pk, patience_seconds=60.0, user=operator)
+        place_orders(operator, "WELCOME")
         address = f"http://127.0.0.1:{port}"
         answered = run_until_stopped(
             [
                 bank_spec(bank_port, settings.DATA_DIR / "bank", thinking_seconds=3.0),
+                warehouse_spec(warehouse_port, settings.DATA_DIR / "warehouse"),
+                crm_spec(crm_port, settings.DATA_DIR / "crm"),
                 web_spec(port),
                 worker_spec(),
                 bus_spec(),
