@@ -19,6 +19,7 @@ from callouts.models import IntegrationLogEntry
 from callouts.queue import batches as batching
 from callouts.queue import decisions
 from callouts.queue.console import batch_status, listed, status_of
+from callouts.queue.errors import QueueRefused
 from callouts.queue.models import CalloutBatch, QueuedCallout
 from callouts.queue.states import AWAITS_DECISION, BLOCKS_ORDER, NOT_ENDED, QueueState
 from isthmus import clock
@@ -89,6 +90,12 @@ class EditForm(forms.Form):
                     raise ValidationError("A header is written as Name: value.")
                 found[name.strip()] = value.strip()
         return found
+
+
+def _unmasked(text: str) -> str:
+    if redaction.MASK in text:
+        raise QueueRefused("Replace what is masked too: what was secret before is not known here.")
+    return text
 
 
 class RecoverForm(forms.Form):
@@ -182,20 +189,26 @@ def decide(request: HttpRequest, pk: int, what: str) -> HttpResponse:
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Send a failed callout with other words."""
     row = get_object_or_404(QueuedCallout, pk=pk)
-    initial = {
-        "url": row.url,
-        "headers": "\n".join(f"{name}: {value}" for name, value in row.headers.items()),
-        "body": bytes(row.body).decode("utf-8", "replace"),
-    }
-    is_text = bytes(row.body).decode("utf-8", "replace").encode() == bytes(row.body)
+    raw = bytes(row.body)
+    is_text = raw.decode("utf-8", "replace").encode() == raw
+    # What is secret is not shown here either: where it is left masked, it leaves as it was.
+    url, masked = redaction.url(row.url), _shown_body(row)
+    shown = masked if redaction.MASK in masked else raw.decode("utf-8", "replace")
+    headers = "\n".join(f"{name}: {value}" for name, value in row.headers.items())
+    initial = {"url": url, "headers": headers, "body": shown}
     form = EditForm(request.POST if request.method == "POST" else None, initial=initial)
     if form.is_valid():
         given = form.cleaned_data
         # A browser sends every line end as CR LF.
-        body = given["body"].replace("\r\n", "\n").encode() if is_text else bytes(row.body)
+        text = given["body"].replace("\r\n", "\n")
+        is_as_before = not is_text or text == shown.replace("\r\n", "\n")
         try:
             edited = decisions.edit_and_resend(
-                row, _user(request), url=given["url"], headers=given["headers"], body=body
+                row,
+                _user(request),
+                url=row.url if given["url"] == url else _unmasked(given["url"]),
+                headers=given["headers"],
+                body=raw if is_as_before else _unmasked(text).encode(),
             )
         except IsthmusError as refused:
             form.add_error(None, refused.message)

@@ -1,5 +1,6 @@
 """The pages of queued callouts, batches and destinations."""
 
+import html
 from datetime import timedelta
 
 import pytest
@@ -95,11 +96,21 @@ def test_editing_in_the_page(admin_client, queue, server, callout_queue):
     failed = queue("/not-found")
     form = page(admin_client, "edit", failed.pk)
     assert "callout:Bank/not-found" in form
+    assert "canary" not in form
+    # Left as it is shown, the masked body leaves as it was.
+    body = '{"a": 1, "password": "********"}'
+    assert html.escape(body) in form
+    post(admin_client, "edit", failed.pk, url="callout:Bank/echo", headers="", body=body)
+    callout_queue.run_all()
+    assert server.requests[-1].body == b'{"a": 1, "password": "canary"}'
+    failed = queue("/not-found")
     given = {"url": "callout:Bank/echo", "headers": "Content-Type: text/plain", "body": "one\r\ntwo"}
     told = post(admin_client, "edit", failed.pk, **given)
     assert f"Edited from #{failed.pk} by admin." in told
     callout_queue.run_all()
     assert server.requests[-1].body == b"one\ntwo"
+    masked = {**given, "body": '{"a": 2, "password": "********"}'}
+    assert "Replace what is masked too" in post(admin_client, "edit", queue("/not-found").pk, **masked)
     refused = post(admin_client, "edit", failed.pk, **given)
     assert "only what failed can be edited" in refused
     assert "A header is written as" in post(admin_client, "edit", queue("/not-found").pk, **{**given, "headers": "x"})
