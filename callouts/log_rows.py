@@ -5,7 +5,9 @@ of the model, in autocommit where no transaction is open, as prepared statements
 """
 
 import json
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, cast
@@ -17,6 +19,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from callouts.models import IntegrationLogEntry
 
 __all__ = ["insert", "update"]
+
+_one_writer = threading.Lock()
 
 
 def insert(values: Mapping[str, object]) -> None:
@@ -44,7 +48,9 @@ def _connection() -> BaseDatabaseWrapper:
 
 def _execute(connection: BaseDatabaseWrapper, sql: str, values: Sequence[Any]) -> None:
     if connection.vendor != "postgresql":
-        with connection.cursor() as cursor:
+        # SQLite lets one writer in at a time and lets the others sleep for milliseconds; threads that wait here wake at
+        # once. Whoever has a transaction open is in already, and must not wait for one who waits for it.
+        with nullcontext() if connection.in_atomic_block else _one_writer, connection.cursor() as cursor:
             cursor.execute(sql, values)
         return
     from psycopg import Cursor

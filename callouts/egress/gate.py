@@ -16,15 +16,13 @@ from urllib.parse import urlsplit
 
 import requests
 import urllib3.exceptions
-from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
-from urllib3 import HTTPResponse
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connection import HTTPSConnection
 
-from callouts.bodies import SpooledBody
 from callouts.conf import options
 from callouts.egress import addresses
 from callouts.egress.client_certificates import ClientCertificate
+from callouts.egress.exchange import AnswerHead, write_request
 from callouts.egress.passage import Deadline, Passage, Timing, current_passage
 from callouts.egress.proxies import Proxy, proxy_for
 from callouts.egress.resolver import Resolver, SystemResolver
@@ -127,26 +125,27 @@ class EgressGate:
         token = current_passage.set(passage)
         began = clock.monotonic_seconds()
         connection: Connection | None = None
+        head: AnswerHead | None = None
         try:
             passage.deadline.remaining()
             pool, key = self._pool(request, route)
             connection = pool.lend(passage)
-            raw = _exchanged(connection, request, key[-1])
-            reading = StreamedAnswer(raw, connection, pool, passage, at_most_bytes=route.max_body_bytes)
+            head = _exchanged(connection, request, key[-1])
+            reading = StreamedAnswer(head, connection, pool, passage, at_most_bytes=route.max_body_bytes)
             content = None if route.is_streamed else reading.whole()
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
-            _closed(connection)
+            _closed(connection, head)
             raise _translated(error, request, passage) from _without_frames(error)
         except CalloutError as error:
-            _closed(connection)
+            _closed(connection, head)
             _without_frames(error)
             raise
         except BaseException:
-            _closed(connection)
+            _closed(connection, head)
             raise
         finally:
             current_passage.reset(token)
-        answer = _as_answer(request, raw, clock.monotonic_seconds() - began)
+        answer = _as_answer(request, head, clock.monotonic_seconds() - began)
         if content is None:
             reading.translate = lambda error: _translated(error, request, passage)
             answer.raw = reading
@@ -174,27 +173,27 @@ class EgressGate:
             pool.close()
 
 
-def _exchanged(connection: Connection, request: requests.PreparedRequest, proxy: Proxy | None) -> HTTPResponse:
+def _exchanged(connection: Connection, request: requests.PreparedRequest, proxy: Proxy | None) -> AnswerHead:
     """Send the request and return its answer, of which the head was read."""
-    body = request.body
-    if isinstance(body, SpooledBody):
-        body.rewind()
-    headers = dict(request.headers)
-    target = request.path_url
-    if proxy is not None and isinstance(connection, HTTPConnection) and not isinstance(connection, HTTPSConnection):
-        # A proxy is asked for the whole address (https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2).
-        parts = urlsplit(request.url or "")
-        target = f"{parts.scheme}://{parts.netloc}{target}"
-        headers |= {"Host": parts.netloc, **proxy.headers()}
+    if connection.sock is None:
+        connection.connect()
+    sock = connection.sock
+    is_plain_proxy = proxy is not None and not isinstance(connection, HTTPSConnection)
     # A system may answer before it has read everything, and hang up: what it said counts.
     with suppress(BrokenPipeError):
-        connection.request(
-            request.method or "GET", target, body=body, headers=headers, preload_content=False, decode_content=False
-        )
-    return connection.getresponse()
+        write_request(sock, request, proxy_headers=proxy.headers() if proxy and is_plain_proxy else None)
+    head = AnswerHead(sock, method=request.method)
+    try:
+        head.begin()
+    except BaseException:
+        head.close()
+        raise
+    return head
 
 
-def _closed(connection: Connection | None) -> None:
+def _closed(connection: Connection | None, head: AnswerHead | None) -> None:
+    if head is not None:
+        head.close()
     if connection is not None:
         # Closing one that is broken already may fail again.
         with suppress(OSError):
@@ -246,12 +245,12 @@ def _may_go_again(request: requests.PreparedRequest, passage: Passage) -> bool:
     return not passage.was_sent or request.method in _SAFE_METHODS
 
 
-def _as_answer(request: requests.PreparedRequest, raw: HTTPResponse, seconds: float) -> requests.Response:
+def _as_answer(request: requests.PreparedRequest, head: AnswerHead, seconds: float) -> requests.Response:
     answer = requests.Response()
-    answer.status_code = raw.status
-    answer.reason = raw.reason or ""
-    answer.headers = CaseInsensitiveDict(raw.headers)
-    answer.encoding = get_encoding_from_headers(answer.headers)
+    answer.status_code = head.status
+    answer.reason = head.reason
+    answer.headers = head.fields
+    answer.encoding = get_encoding_from_headers(head.fields)
     answer.url = request.url or ""
     answer.request = request
     answer.elapsed = timedelta(seconds=seconds)

@@ -4,12 +4,11 @@ A time limit per read, as urllib3 has it, is none: a server that gives one byte 
 gets what is left of the whole.
 """
 
-import http.client
 import socket
 import ssl
 import threading
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import certifi
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -150,40 +149,7 @@ def _reason(error: OSError | None) -> str:
     return (error and error.strerror) or type(error).__name__
 
 
-class _Lines:
-    """Reads the lines of an answer's head, and refuses those that others may take for two.
-
-    Python's parser ends a line at a lone carriage return too, so that one header's value could plant another header
-    (https://www.rfc-editor.org/rfc/rfc9112#section-2.2).
-    """
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self.close = stream.close
-
-    def readline(self, limit: int = -1) -> bytes:
-        line = self._stream.readline(limit)
-        if b"\r" in line[:-2]:
-            raise http.client.HTTPException("a lone carriage return in the head of the answer")
-        return line
-
-
-class _StrictResponse(http.client.HTTPResponse):
-    fp: Any
-
-    def begin(self) -> None:
-        stream = self.fp
-        self.fp = _Lines(stream)
-        try:
-            super().begin()
-        finally:
-            # An answer without a body has let go of it already.
-            if self.fp is not None:
-                self.fp = stream
-
-
 class _Connection(HTTPConnection):
-    response_class = _StrictResponse
     idle_since = 0.0
     is_to_proxy = False
 
@@ -192,7 +158,6 @@ class _Connection(HTTPConnection):
 
 
 class _SecureConnection(HTTPSConnection):
-    response_class = _StrictResponse
     idle_since = 0.0
     is_to_proxy = False
 

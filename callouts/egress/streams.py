@@ -5,10 +5,9 @@ import http.client
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-import urllib3.exceptions
-from urllib3 import HTTPResponse
-
 from callouts.conf import options
+from callouts.egress.decoding import decoder_for
+from callouts.egress.exchange import AnswerHead
 from callouts.egress.passage import Passage, current_passage
 from callouts.egress.sockets import Connection, KeptConnections
 from callouts.errors import AnswerNotRead, AnswerTooLarge, CalloutError
@@ -28,14 +27,14 @@ class StreamedAnswer:
 
     def __init__(
         self,
-        raw: HTTPResponse,
+        head: AnswerHead,
         connection: Connection,
         connections: KeptConnections,
         passage: Passage,
         *,
         at_most_bytes: int,
     ) -> None:
-        self._raw = raw
+        self._head = head
         self._connection = connection
         self._connections = connections
         self._passage = passage
@@ -48,20 +47,16 @@ class StreamedAnswer:
         self._pieces: Iterator[bytes] | None = None
         self.translate: Callable[[Exception], Exception] = lambda error: error
         self.on_end: Callable[[Described, CalloutError | None], None] = lambda _described, _error: None
-        self.headers = raw.headers
-        self.status = raw.status
+        self.headers = head.fields
+        self.status = head.status
 
     def whole(self) -> bytes:
         """Return the whole body, decompressed. Raises `AnswerTooLarge` as soon as that is certain."""
         self._refuse_declared_size()
-        if not self._raw.headers.get("Content-Encoding") and self._raw.headers.get("Content-Length", "").isdecimal():
-            content = self._raw.read()
+        if self._head.length is not None and "Content-Encoding" not in self._head.fields:
+            content = self._head.read()
         else:
-            parts = []
-            for part in self._raw.stream(_PIECE, decode_content=True):
-                self._count(part)
-                parts.append(part)
-            content = b"".join(parts)
+            content = b"".join(self._opened())
         self._give_connection_back()
         return content
 
@@ -91,15 +86,26 @@ class StreamedAnswer:
         """Return whether there is nothing left on the connection."""
         return self._is_over
 
+    def _opened(self) -> Iterator[bytes]:
+        """Yield the body piece by piece as it comes, decompressed and counted."""
+        decoder = decoder_for(self._head.fields.get("Content-Encoding", ""))
+        while data := self._head.read1(_PIECE):
+            for piece in decoder.feed(data) if decoder is not None else (data,):
+                self._count(piece)
+                yield piece
+        if not self._head.is_whole():
+            raise http.client.IncompleteRead(b"", self._head.length)
+        if decoder is not None:
+            decoder.end()
+
     def _next_piece(self) -> bytes:
         token = current_passage.set(self._passage)
         try:
             if self._pieces is None:
                 self._refuse_declared_size()
-                self._pieces = self._raw.stream(_PIECE, decode_content=True)
+                self._pieces = self._opened()
             piece = next(self._pieces, b"")
-            self._count(piece)
-        except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+        except (http.client.HTTPException, OSError) as error:
             translated = self.translate(error)
             self._end(translated if isinstance(translated, CalloutError) else None)
             raise translated from None
@@ -117,12 +123,9 @@ class StreamedAnswer:
         return piece
 
     def _refuse_declared_size(self) -> None:
-        declared = self._raw.headers.get("Content-Length", "")
-        if declared.isdecimal() and int(declared) > self._at_most and not self._has_no_body():
+        declared = self._head.length
+        if declared is not None and declared > self._at_most:
             raise AnswerTooLarge(f"The answer is {declared} bytes long; {self._at_most} are read at most.")
-
-    def _has_no_body(self) -> bool:
-        return self._raw.length_remaining == 0
 
     def _count(self, piece: bytes) -> None:
         self._size += len(piece)
@@ -134,6 +137,7 @@ class StreamedAnswer:
         if error is None:
             self._give_connection_back()
         else:
+            self._head.close()
             with suppress(OSError):
                 self._connection.close()
         self.on_end(
@@ -141,5 +145,9 @@ class StreamedAnswer:
         )
 
     def _give_connection_back(self) -> None:
-        # One whose server closes it after the answer was closed by the HTTP client already.
-        self._connections.give_back(self._connection)
+        self._head.close()
+        if self._head.will_close:
+            with suppress(OSError):
+                self._connection.close()
+        else:
+            self._connections.give_back(self._connection)

@@ -21,7 +21,7 @@ FAULTS = [
     ("/hang-after-headers", errors.AnswerTimedOut, "in_doubt"),
     ("/drip", errors.AnswerTimedOut, "in_doubt"),
     ("/drip-headers", errors.AnswerTimedOut, "in_doubt"),
-    ("/continues", errors.AnswerTimedOut, "in_doubt"),
+    ("/continues", errors.ResponseBroken, "in_doubt"),
     ("/half", errors.ResponseBroken, "in_doubt"),
     ("/long-length", errors.ResponseBroken, "in_doubt"),
     ("/garbage", errors.ResponseBroken, "in_doubt"),
