@@ -36,20 +36,21 @@ from callouts.conf import options
 from callouts.egress.client_certificates import ClientCertificate
 from callouts.errors import CalloutError, InvalidCallout, LeaseExpired, TooManyRedirects
 from callouts.integration_log import About, Exchanged, OpenEntry
+from callouts.log_rows import AlongWith
 from callouts.records import record_id_of
 from callouts.redaction import Described
 from callouts.requesting import Data, Files, Params
 from callouts.retrying import Next, RetryPolicy
+from credentials import recent_resolutions
 from credentials.errors import CredentialError
 from credentials.origins import Origin
 from credentials.resolver import ResolvedCredential, resolve
 from isthmus import clock, correlation
-from isthmus.access.policy import system_user
 from isthmus.errors import IsthmusError
 from isthmus.jobs import current_job_or_none
 from isthmus.objects.capture import acting_user
 
-__all__ = ["SAFE_METHODS", "Callout", "QueuedAttempt", "check_timeout", "perform", "running_user"]
+__all__ = ["SAFE_METHODS", "Callout", "PlainEnd", "QueuedAttempt", "check_timeout", "perform", "running_user"]
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that only read (https://www.rfc-editor.org/rfc/rfc9110#section-9.2.1): repeating them is safe."""
@@ -65,6 +66,17 @@ class QueuedAttempt:
     """After that moment another worker may have taken it: nothing leaves any more."""
     settle: "Settle"
     """Called in the transaction that writes how the attempt ended, with the log entry's id, the answer, the error."""
+    plain_end: "Callable[[requests.Response | None, BaseException | None], PlainEnd | None]"
+    """What to change in place of `settle` where that is one row; `None` where it is more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlainEnd:
+    """A settlement that is nothing but the change of one row."""
+
+    change: AlongWith
+    made: Callable[[uuid.UUID, bool], None]
+    """Called afterwards, with the log entry's id, and whether the row was changed."""
 
 
 Settle = Callable[[uuid.UUID | None, requests.Response | None, BaseException | None], None]
@@ -124,6 +136,11 @@ class _Trace:
     """What the log will tell: the last signed request and the last answer to one."""
 
     request: requests.PreparedRequest
+    started_at: datetime
+    began: float
+    """A reading of the monotonic clock at that moment."""
+    entry: OpenEntry | None = None
+    """`None` until the callout itself leaves."""
     answer: requests.Response | None = None
     history: list[requests.Response] = field(default_factory=list)
     timing: egress.Timing = field(default_factory=egress.Timing)
@@ -199,7 +216,7 @@ def _departure(callout: Callout, attempt: int | None) -> _Departure:
     url = requesting.filled(callout.url, callout.path)
     name, rest = requesting.parse_callout_url(url)
     seconds = check_timeout(callout.timeout)
-    user = running_user(callout.user) or system_user()
+    user = running_user(callout.user) or recent_resolutions.automated_process()
     credential = resolve(name, user)
     max_body_bytes = _max_body_bytes()
     request = requesting.prepare(
@@ -237,42 +254,54 @@ def _departure(callout: Callout, attempt: int | None) -> _Departure:
 
 
 def _sent(departure: _Departure, deadline: egress.Deadline) -> requests.Response:
-    trace = _Trace(request=departure.request)
-    entry = integration_log.begin(Exchanged.of(departure.request, None), departure.about)
+    trace = _Trace(request=departure.request, started_at=clock.now(), began=clock.monotonic_seconds())
     try:
-        _refuse_expired(departure.queued)
         answer = _followed(departure, deadline, trace)
     except BaseException as raised:
-        _complete(departure, trace, entry, None, raised)
+        _complete(departure, trace, None, raised)
         raise
     reading = answer.raw
     if isinstance(reading, egress.StreamedAnswer):
         # The entry says how it ended when the last piece was read.
-        reading.on_end = lambda read, error: _complete(departure, trace, entry, read, error)
+        reading.on_end = lambda read, error: _complete(departure, trace, read, error)
     else:
-        _complete(departure, trace, entry, None, None)
+        _complete(departure, trace, None, None)
     return answer
 
 
-def _complete(
-    departure: _Departure,
-    trace: _Trace,
-    entry: OpenEntry,
-    streamed: Described | None,
-    error: BaseException | None,
-) -> None:
+def _complete(departure: _Departure, trace: _Trace, streamed: Described | None, error: BaseException | None) -> None:
     answer, queued = trace.answer, departure.queued
-    if isinstance(getattr(answer, "raw", None), egress.StreamedAnswer) and streamed is None:
+    if streamed is None and answer is not None and isinstance(answer.raw, egress.StreamedAnswer):
         streamed = Described(beginning=b"", size=0, sha256="")
     exchanged = Exchanged.of(trace.request, answer, masked_names=departure.masked_names, streamed=streamed)
-    integration_log.complete(
-        entry,
-        exchanged,
-        outcome=integration_log.outcome_of(exchanged.status_code, error),
-        error=error,
-        timing=trace.timing,
-        settle=(lambda entry_id: queued.settle(entry_id, answer, error)) if queued is not None else None,
-    )
+
+    def settle(entry_id: uuid.UUID) -> None:
+        if queued is not None:
+            queued.settle(entry_id, answer, error)
+
+    if trace.entry is None:
+        assert error is not None  # noqa: S101 - without one it would have left
+        integration_log.record_unsent(
+            exchanged,
+            departure.about,
+            error=error,
+            started_at=trace.started_at,
+            began=trace.began,
+            settle=settle if queued is not None else None,
+        )
+    else:
+        plain = queued.plain_end(answer, error) if queued is not None else None
+        touched = integration_log.complete(
+            trace.entry,
+            exchanged,
+            outcome=integration_log.outcome_of(exchanged.status_code, error),
+            error=error,
+            timing=trace.timing,
+            settle=settle if queued is not None and plain is None else None,
+            along_with=plain.change if plain is not None else None,
+        )
+        if plain is not None:
+            plain.made(trace.entry.id, bool(touched))
     with suppress(DatabaseError):
         destinations.note(
             departure.about.named_credential, departure.destination, status=exchanged.status_code, error=error
@@ -311,7 +340,22 @@ def _signed_and_sent(
             trace.answer.close()
         trace.request, trace.answer = outgoing, None
         trace.timing = egress.Timing()
-        trace.answer = egress.sender().send(outgoing, route=departure.route, deadline=deadline, timing=trace.timing)
+        sender = egress.sender()
+        _refuse_expired(departure.queued)
+        if trace.entry is None:
+            # What is queued leaves only when the database has it on its disk; for others it may be on the way there.
+            meanwhile = departure.queued is None and isinstance(sender, egress.EgressGate)
+            trace.entry = integration_log.begin(
+                Exchanged.of(outgoing, None, masked_names=departure.masked_names),
+                departure.about,
+                started_at=trace.started_at,
+                began=trace.began,
+                meanwhile=meanwhile,
+            )
+        try:
+            trace.answer = sender.send(outgoing, route=departure.route, deadline=deadline, timing=trace.timing)
+        finally:
+            trace.entry.arrive()
         return trace.answer
 
     answer = authentication.drive(departure.new_flow(), request, send)

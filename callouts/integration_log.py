@@ -1,6 +1,6 @@
 """Writes the integration log.
 
-An outbound exchange is two short writes: `begin` before the request leaves, `complete` when it is over. In between
+An outbound exchange is two short writes: `begin` when the request leaves, `complete` when it is over. In between
 stands an entry that is in doubt, which is what it says if the process dies. Inside a caller's atomic block (one
 without writes; another would have been refused) both writes belong to the caller's transaction and share its fate: on
 SQLite such a block holds the only write lock there is, so no other connection could write. The structured log has a
@@ -22,9 +22,11 @@ from callouts.bodies import SpooledBody
 from callouts.conf import options
 from callouts.egress.passage import Timing
 from callouts.errors import CalloutFailed, CalloutRefused
+from callouts.log_rows import AlongWith
 from callouts.models import Direction, IntegrationLogEntry, Outcome, RedactionRule, Resolution
 from callouts.querysets import IntegrationLogQuerySet
 from callouts.redaction_rules import Rules, rules_of
+from callouts.statements import UnderWay
 from credentials.errors import CredentialError
 from isthmus import clock, correlation, ids
 from isthmus.audit import actions as audit
@@ -40,6 +42,7 @@ __all__ = [
     "outcome_of",
     "record",
     "record_refusal",
+    "record_unsent",
     "resolve",
     "resolve_queued",
 ]
@@ -110,34 +113,51 @@ class Exchanged:
 class OpenEntry:
     """An entry that says *in doubt* until it is completed."""
 
-    __slots__ = ("about", "began", "body", "id", "request_body")
+    __slots__ = ("about", "began", "id", "is_lost", "logged", "raw_body", "raw_headers", "raw_url", "under_way")
 
-    def __init__(self, about: About, request_body: object, body: str) -> None:
+    def __init__(self, exchanged: Exchanged, about: About, began: float) -> None:
         self.id = ids.new_uuid()
         self.about = about
-        self.began = clock.monotonic_seconds()
-        self.request_body = request_body
-        self.body = body
+        self.began = began
+        self.raw_url = exchanged.url
+        self.raw_headers = exchanged.request_headers
+        self.raw_body = exchanged.request_body
+        self.logged: dict[str, object] = {}
+        """The columns as they were written."""
+        self.under_way = UnderWay()
+        self.is_lost = False
+        """Whether the database did not take it in after all."""
+
+    def arrive(self) -> None:
+        """See to it that the entry is there. Between `begin` and this nothing else may use the database."""
+        try:
+            self.under_way.end()
+        except DatabaseError:
+            self.is_lost = True
+            log.exception("callout.log_incomplete", entry_id=str(self.id))
 
 
-def begin(exchanged: Exchanged, about: About) -> OpenEntry:
-    """Write that a request is about to leave. The entry is in doubt until `complete` says more."""
-    rules = _rules(about.named_credential)
-    body = _body(exchanged.request_body, exchanged.request_headers, rules)
-    entry = OpenEntry(about, exchanged.request_body, body)
-    values = {
+def begin(
+    exchanged: Exchanged, about: About, *, started_at: datetime, began: float, meanwhile: bool = False
+) -> OpenEntry:
+    """Write that a request is about to leave. The entry is in doubt until `complete` says more.
+
+    `began`: a reading of the monotonic clock at `started_at`. `meanwhile`: do not wait until the database has it;
+    `OpenEntry.arrive` does.
+    """
+    entry = OpenEntry(exchanged, about, began)
+    entry.logged = {
         "id": entry.id,
         **_facts(exchanged, about, Direction.OUTBOUND),
-        "started_at": clock.now(),
-        "url": redaction.url(exchanged.url, also=exchanged.masked_names | rules.names, rules=rules),
-        "request_headers": redaction.headers(
-            exchanged.request_headers or {}, also=exchanged.masked_names | rules.names, rules=rules
-        ),
-        "request_body": body,
+        "started_at": started_at,
+        **_request_side(exchanged, _rules(about.named_credential)),
         "outcome": str(Outcome.IN_DOUBT),
     }
     with uncommitted_work.bookkeeping():
-        log_rows.insert(values)
+        if meanwhile:
+            entry.under_way = log_rows.insert_meanwhile(entry.logged)
+        else:
+            log_rows.insert(entry.logged)
     return entry
 
 
@@ -149,24 +169,20 @@ def complete(
     error: BaseException | None = None,
     timing: Timing | None = None,
     settle: Callable[[uuid.UUID], None] | None = None,
-) -> None:
+    along_with: AlongWith | None = None,
+) -> int:
     """Write how an exchange ended; `settle` is called with the entry's id in the transaction that says so.
 
-    When the database fails now, the answer is more worth than its entry: the entry stays in doubt, nothing is raised.
+    `along_with`, in place of `settle`: a change that is made together with the entry's; returned is how many rows it
+    touched. When the database fails now, the answer is more worth than its entry: that stays in doubt, and nothing is
+    raised.
+    Without `settle` the database may write it to its disk a moment later; until then the entry is in doubt, too.
     """
     rules = _rules(entry.about.named_credential)
-    also = exchanged.masked_names | rules.names
     code, message = _told_error(error)
     duration_ms = max(0, round((clock.monotonic_seconds() - entry.began) * 1000))
     values: dict[str, object] = {
-        "url": redaction.url(exchanged.url, also=also, rules=rules),
-        "request_headers": redaction.headers(exchanged.request_headers or {}, also=also, rules=rules),
-        "request_body": entry.body
-        if exchanged.request_body is entry.request_body
-        else _body(exchanged.request_body, exchanged.request_headers, rules),
-        "response_headers": redaction.headers(exchanged.response_headers or {}, also=rules.names, rules=rules),
-        "response_body": _body(exchanged.response_body, exchanged.response_headers, rules),
-        "status_code": exchanged.status_code,
+        **_answer_side(exchanged, rules),
         "outcome": str(outcome),
         "error_code": code,
         "error_message": message,
@@ -176,9 +192,19 @@ def complete(
         "tls_ms": timing.tls_ms if timing else None,
         "first_byte_ms": timing.first_byte_ms if timing else None,
     }
+    asked = (exchanged.url, exchanged.request_headers, exchanged.request_body)
+    if asked != (entry.raw_url, entry.raw_headers, entry.raw_body):
+        # It was redirected, or signed anew.
+        values |= _request_side(exchanged, rules)
+    touched = 0
     try:
         with uncommitted_work.bookkeeping(), _one_transaction(needed=settle is not None):
-            log_rows.update(entry.id, values)
+            if along_with is not None:
+                touched = log_rows.update_along_with(entry.id, values, along_with)
+            elif entry.is_lost:
+                log_rows.insert({**entry.logged, **values})
+            else:
+                log_rows.update(entry.id, values, may_be_late=settle is None)
             if settle is not None:
                 settle(entry.id)
     except DatabaseError:
@@ -186,6 +212,7 @@ def complete(
     _tell(
         entry.id, Direction.OUTBOUND, exchanged, entry.about, outcome=outcome, error_code=code, duration_ms=duration_ms
     )
+    return touched
 
 
 def record(
@@ -203,19 +230,14 @@ def record(
     `started_at`: `None` means now.
     """
     rules = _rules(about.named_credential)
-    also = exchanged.masked_names | rules.names
     code, message = _told_error(error)
     entry_id = ids.new_uuid()
     values = {
         "id": entry_id,
         **_facts(exchanged, about, direction),
         "started_at": started_at or clock.now(),
-        "url": redaction.url(exchanged.url, also=also, rules=rules),
-        "request_headers": redaction.headers(exchanged.request_headers or {}, also=also, rules=rules),
-        "request_body": _body(exchanged.request_body, exchanged.request_headers, rules),
-        "response_headers": redaction.headers(exchanged.response_headers or {}, also=rules.names, rules=rules),
-        "response_body": _body(exchanged.response_body, exchanged.response_headers, rules),
-        "status_code": exchanged.status_code,
+        **_request_side(exchanged, rules),
+        **_answer_side(exchanged, rules),
         "outcome": str(outcome),
         "error_code": code,
         "error_message": message,
@@ -225,6 +247,36 @@ def record(
         log_rows.insert(values)
     _tell(entry_id, direction, exchanged, about, outcome=outcome, error_code=code, duration_ms=max(0, duration_ms))
     return entry_id
+
+
+def record_unsent(
+    exchanged: Exchanged,
+    about: About,
+    *,
+    error: BaseException,
+    started_at: datetime,
+    began: float,
+    settle: Callable[[uuid.UUID], None] | None = None,
+) -> None:
+    """Write that a callout never left: its credential or its signature failed. `settle` as in `complete`."""
+    outcome = Outcome.REFUSED if isinstance(error, CalloutRefused) else Outcome.FAILED
+    duration_ms = round((clock.monotonic_seconds() - began) * 1000)
+    try:
+        with _one_transaction(needed=True):
+            entry_id = record(
+                exchanged,
+                about,
+                direction=Direction.OUTBOUND,
+                outcome=outcome,
+                error=error,
+                started_at=started_at,
+                duration_ms=duration_ms,
+            )
+            if settle is not None:
+                with uncommitted_work.bookkeeping():
+                    settle(entry_id)
+    except DatabaseError:
+        log.exception("callout.log_incomplete", error_code=_told_error(error)[0])
 
 
 def record_refusal(exchanged: Exchanged, about: About, *, error: IsthmusError) -> uuid.UUID | None:
@@ -292,6 +344,23 @@ def _facts(exchanged: Exchanged, about: About, direction: Direction) -> dict[str
         "queued_callout_id": about.queued_callout_id,
         "attempt": about.attempt,
         "method": exchanged.method[: _LONGEST["method"]],
+    }
+
+
+def _request_side(exchanged: Exchanged, rules: Rules) -> dict[str, object]:
+    also = exchanged.masked_names | rules.names if rules.names else exchanged.masked_names
+    return {
+        "url": redaction.url(exchanged.url, also=also, rules=rules),
+        "request_headers": redaction.headers(exchanged.request_headers or {}, also=also, rules=rules),
+        "request_body": _body(exchanged.request_body, exchanged.request_headers, rules),
+    }
+
+
+def _answer_side(exchanged: Exchanged, rules: Rules) -> dict[str, object]:
+    return {
+        "response_headers": redaction.headers(exchanged.response_headers or {}, also=rules.names, rules=rules),
+        "response_body": _body(exchanged.response_body, exchanged.response_headers, rules),
+        "status_code": exchanged.status_code,
     }
 
 

@@ -1,65 +1,78 @@
-"""The two statements of every callout's log row, prepared once: one when it leaves, one when it is over.
+"""The two statements of every callout's log row: one when it leaves, one when it is over.
 
-They make up most of what a logged callout costs over an unlogged one, so they go past the ORM: by the names and types
-of the model, in autocommit where no transaction is open, as prepared statements on PostgreSQL.
+They make up most of what a logged callout costs over an unlogged one. On PostgreSQL the first one can be under way at
+the same time as the request that it tells of: it was handed to the database before, so that a process that dies leaves
+the truth behind all the same.
 """
 
-import json
-import threading
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, cast
 from uuid import UUID
 
-from django.db import connections, router
+from django.db import connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from callouts import statements
 from callouts.models import IntegrationLogEntry
+from callouts.statements import UnderWay
 
-__all__ = ["insert", "update"]
+__all__ = ["AlongWith", "insert", "insert_meanwhile", "update", "update_along_with"]
 
-_one_writer = threading.Lock()
+
+@dataclass(frozen=True, kw_only=True)
+class AlongWith:
+    """An `UPDATE` of another table that is to be made together with the log's, or not at all."""
+
+    sql: str
+    values: tuple[object, ...]
 
 
 def insert(values: Mapping[str, object]) -> None:
     """Add a row; columns that are not named get their defaults."""
-    names = tuple(values)
     connection = _connection()
-    _execute(
-        connection, _insert_sql(connection.alias, names), [_as_stored(connection, value) for value in values.values()]
-    )
+    statements.execute(connection, _insert_sql(connection.alias, tuple(values)), list(values.values()))
 
 
-def update(entry_id: UUID, values: Mapping[str, object]) -> None:
-    """Change the row of this id."""
-    names = tuple(values)
+def insert_meanwhile(values: Mapping[str, object]) -> UnderWay:
+    """Add a row like `insert`, where the database can do that while something else goes on."""
     connection = _connection()
-    given = [_as_stored(connection, value) for value in (*values.values(), entry_id)]
-    _execute(connection, _update_sql(connection.alias, names), given)
+    return statements.hand_over(connection, _insert_sql(connection.alias, tuple(values)), list(values.values()))
+
+
+def update(entry_id: UUID, values: Mapping[str, object], *, may_be_late: bool = False) -> None:
+    """Change the row of this id.
+
+    `may_be_late`: the database need not have it on its disk yet when this returns. Should its machine fail in the next
+    moment, the row says what it said before.
+    """
+    connection = _connection()
+    sql = _update_sql(connection.alias, tuple(values))
+    if may_be_late and connection.vendor == "postgresql" and not connection.in_atomic_block:
+        sql = f"{_RELAXED} {sql.replace(' WHERE ', ' FROM relaxed WHERE ')}"
+    statements.execute(connection, sql, [*values.values(), entry_id])
+
+
+def update_along_with(entry_id: UUID, values: Mapping[str, object], other: AlongWith) -> int:
+    """Change the row of this id and make the other change, both or neither; return how many rows the other touched."""
+    connection = _connection()
+    sql, given = _update_sql(connection.alias, tuple(values)), [*values.values(), entry_id]
+    if connection.vendor == "postgresql":
+        # One statement is a transaction by itself, in one round trip.
+        return statements.execute(connection, f"WITH told AS ({sql}) {other.sql}", [*given, *other.values])
+    with transaction.atomic(using=connection.alias):
+        statements.execute(connection, sql, given)
+        return statements.execute(connection, other.sql, other.values)
+
+
+# For this one transaction (https://www.postgresql.org/docs/current/wal-async-commit.html), in the same round trip.
+_RELAXED = "WITH relaxed AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))"
 
 
 def _connection() -> BaseDatabaseWrapper:
     connection = connections[router.db_for_write(IntegrationLogEntry)]
     connection.ensure_connection()
     return connection
-
-
-def _execute(connection: BaseDatabaseWrapper, sql: str, values: Sequence[Any]) -> None:
-    if connection.vendor != "postgresql":
-        # SQLite lets one writer in at a time and lets the others sleep for milliseconds; threads that wait here wake at
-        # once. Whoever has a transaction open is in already, and must not wait for one who waits for it.
-        with nullcontext() if connection.in_atomic_block else _one_writer, connection.cursor() as cursor:
-            cursor.execute(sql, values)
-        return
-    from psycopg import Cursor
-
-    # Django's own cursors write values into the text of the statement; this one lets the server plan it once.
-    raw: Any = connection.connection
-    connection.validate_no_broken_transaction()
-    with connection.wrap_database_errors, Cursor(raw) as cursor:
-        cursor.execute(cast("Any", sql), values, prepare=raw.prepare_threshold is not None)
 
 
 @lru_cache(maxsize=32)
@@ -92,14 +105,3 @@ def _literal(default: object) -> str:
         return str(default)
     text = str(default).replace("'", "''").replace("%", "%%")
     return f"'{text}'"
-
-
-def _as_stored(connection: BaseDatabaseWrapper, value: object) -> object:
-    if isinstance(value, dict):
-        return json.dumps(value)
-    if connection.vendor == "sqlite":
-        if isinstance(value, UUID):
-            return value.hex
-        if isinstance(value, datetime):
-            return connection.ops.adapt_datetimefield_value(value)
-    return value

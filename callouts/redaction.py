@@ -53,6 +53,13 @@ _ELEMENT = re.compile(r"<(?P<name>[\w.\-:]{1,80})(?P<attributes>[^<>]*)>(?P<valu
 _MAY_HOLD_SECRET = re.compile(r"[=:<\"']|bearer|basic|oauth|token|callbacks", re.IGNORECASE)
 
 
+# Quicker than to parse: without any of these there is nothing to mask. The shapes' words are among them.
+_NEITHER_LETTER_NOR_DIGIT = re.compile(r"[^a-z0-9]+")
+_NAMES_AND_SHAPES = re.compile(
+    "|".join(sorted({*_SENSITIVE_PARTS, *_SENSITIVE_NAMES, "bearer", "basic", "oauth", "token", "callbacks"}))
+)
+
+
 @dataclass(frozen=True)
 class Described:
     """A body of which only the beginning was kept."""
@@ -131,6 +138,8 @@ def body(
     readable = _as_text(raw, content_type)
     if readable is None:
         return _described(len(raw), hashlib.sha256(raw).hexdigest())
+    if rules is NO_RULES and len(raw) <= at_most_bytes and _is_harmless(readable):
+        return readable
     masked, is_cut = _masked(readable, content_type, len(raw), at_most_bytes, rules)
     encoded = _clean(rules.mask_text(masked)).encode()
     if not is_cut and len(encoded) <= at_most_bytes:
@@ -145,6 +154,14 @@ def text(given: str) -> str:
     # Before the pairs: in `Authorization: Bearer abc` the pair ends at the blank.
     masked = _shapes_masked(masked)
     return _plain_pairs_masked(masked)
+
+
+def _is_harmless(readable: str) -> bool:
+    """Return whether nothing in a text can be a secret's name, however it is written, or have a secret's shape."""
+    # Where characters can stand for others, only parsing tells what is there.
+    if "\\" in readable or "%" in readable or "&#" in readable:
+        return False
+    return _NAMES_AND_SHAPES.search(_NEITHER_LETTER_NOR_DIGIT.sub("", readable.lower())) is None
 
 
 def _masked(readable: str, content_type: str, size: int, at_most_bytes: int, rules: Rules) -> tuple[str, bool]:

@@ -8,6 +8,7 @@ Blocks that a test case opens around a test are not counted, so that a callout b
 """
 
 import re
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -27,6 +28,15 @@ _READS = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _WRITES_BEHIND_WITH = re.compile(r"\b(?:insert|update|delete|merge)\b", re.IGNORECASE)
+
+
+class _Bookkeeping(threading.local):
+    """How deep this thread is in blocks of bookkeeping; its connections are its own."""
+
+    depth = 0
+
+
+_bookkeeping = _Bookkeeping()
 
 Execute = Callable[[Any, Any, bool, dict[str, Any]], Any]
 
@@ -62,7 +72,6 @@ class _Watcher:
 
     def __init__(self) -> None:
         self.has_writes = False
-        self.is_bookkeeping = False
         self._blocks = _Blocks(self)
 
     def attach(self, connection: BaseDatabaseWrapper) -> None:
@@ -75,7 +84,7 @@ class _Watcher:
 
     def __call__(self, execute: Execute, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
         answer = execute(sql, params, many, context)
-        if not self.has_writes and not self.is_bookkeeping and self._blocks and self._blocks.are_open():
+        if not self.has_writes and self._blocks and not _bookkeeping.depth and self._blocks.are_open():
             self.has_writes = is_write(sql if isinstance(sql, str) else str(sql))
         return answer
 
@@ -108,15 +117,11 @@ def refuse_if_pending() -> None:
 @contextmanager
 def bookkeeping() -> Iterator[None]:
     """Statements of the block are the platform's own records of a callout and do not count as work."""
-    watchers = [found for connection in connections.all() if (found := watcher_of(connection)) is not None]
-    before = [watcher.is_bookkeeping for watcher in watchers]
-    for watcher in watchers:
-        watcher.is_bookkeeping = True
+    _bookkeeping.depth += 1
     try:
         yield
     finally:
-        for watcher, was in zip(watchers, before, strict=True):
-            watcher.is_bookkeeping = was
+        _bookkeeping.depth -= 1
 
 
 def watcher_of(connection: BaseDatabaseWrapper) -> _Watcher | None:

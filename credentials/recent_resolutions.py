@@ -15,18 +15,20 @@ from django.db.models.signals import post_delete, post_save
 
 from credentials.conf import options
 from isthmus import clock
+from isthmus.access.policy import system_user
 
 if TYPE_CHECKING:
     from credentials.resolver import ResolvedCredential
     from isthmus.access.policy import AnyUser
 
-__all__ = ["connect", "forget", "recalled"]
+__all__ = ["automated_process", "connect", "forget", "recalled"]
 
 _MOST = 1_000
 _Key = tuple[str, int | None, bool, bool]
 
 _lock = threading.Lock()
 _entries: "OrderedDict[_Key, tuple[float, ResolvedCredential]]" = OrderedDict()
+_process: tuple[float, AbstractUser] | None = None
 
 
 def recalled(name: str, user: "AnyUser", read: "Callable[[], ResolvedCredential]") -> "ResolvedCredential":
@@ -52,10 +54,24 @@ def recalled(name: str, user: "AnyUser", read: "Callable[[], ResolvedCredential]
     return resolved
 
 
+def automated_process() -> AbstractUser:
+    """Return the user that the platform itself acts as, read at most as often as a credential."""
+    global _process
+    now, found = clock.monotonic_seconds(), _process
+    if found is not None and 0 <= now - found[0] < options.resolution_seconds:
+        return found[1]
+    user = system_user()
+    if options.resolution_seconds and not _is_in_transaction():
+        _process = (now, user)
+    return user
+
+
 def forget(**_: Any) -> None:
     """Forget everything."""
+    global _process
     with _lock:
         _entries.clear()
+        _process = None
 
 
 def connect(*models: type) -> None:

@@ -45,7 +45,10 @@ def claim(*, holder: str, at_most: int, busy: Mapping[str, int], share: int) -> 
     with transaction.atomic():
         gates = _gates(now)
         full = frozenset(name for name, number in busy.items() if number >= share)
-        taken = _take(_open_to_all(gates, full, now), holder, at_most)
+        taken: list[QueuedCallout] = []
+        for rows in _by_order(_open_to_all(gates, full, now)):
+            if len(taken) < at_most:
+                taken += _take(rows, holder, at_most - len(taken))
         for name in gates.limited:
             if name not in full and len(taken) < at_most:
                 taken += _take_limited(name, now, holder, at_most - len(taken))
@@ -68,7 +71,7 @@ def _gates(now: datetime) -> _Gates:
 
 def _open_to_all(gates: _Gates, full: frozenset[str], now: datetime) -> QuerySet[QueuedCallout]:
     left_out = gates.closed | full | set(gates.limited)
-    found = _in_their_turn(QueuedCallout.objects.due(now))
+    found = QueuedCallout.objects.due(now)
     if left_out:
         found = found.exclude(named_credential__in=left_out)
     if gates.held:
@@ -94,10 +97,13 @@ def _take_limited(name: str, now: datetime, holder: str, at_most: int) -> list[Q
         room = min(room, int(tokens))
     if room <= 0:
         return []
-    due = _in_their_turn(QueuedCallout.objects.due(now).filter(named_credential=name))
+    due = QueuedCallout.objects.due(now).filter(named_credential=name)
     if row.held_since is not None:
         due = due.filter(is_trial=True)
-    taken = _take(due, holder, room)
+    taken: list[QueuedCallout] = []
+    for rows in _by_order(due):
+        if len(taken) < room:
+            taken += _take(rows, holder, room - len(taken))
     if tokens is not None and taken:
         Destination.objects.filter(pk=row.pk).update(tokens=tokens - len(taken), tokens_at=now)
     return taken
@@ -114,11 +120,12 @@ def _tokens(row: Destination, now: datetime) -> float | None:
     return min(most, row.tokens + passed * row.max_per_second)
 
 
-def _in_their_turn(rows: QuerySet[QueuedCallout]) -> QuerySet[QueuedCallout]:
+def _by_order(rows: QuerySet[QueuedCallout]) -> tuple[QuerySet[QueuedCallout], QuerySet[QueuedCallout]]:
+    """Return those that no order binds, and those of an order whose turn it is; in one query the plan would be poor."""
     earlier = QueuedCallout.objects.filter(
         order_key=OuterRef("order_key"), state__in=BLOCKS_ORDER, pk__lt=OuterRef("pk")
     )
-    return rows.filter(Q(order_key="") | ~Exists(earlier))
+    return rows.filter(order_key=""), rows.exclude(order_key="").filter(~Exists(earlier))
 
 
 def _take(rows: QuerySet[QueuedCallout], holder: str, at_most: int) -> list[QueuedCallout]:

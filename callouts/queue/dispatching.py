@@ -1,14 +1,12 @@
 """The part of a worker that sends queued callouts: one thread takes what is due, some threads send it."""
 
 import threading
-from collections import Counter
-from queue import SimpleQueue
 
 from django.db import DatabaseError, InterfaceError, connections
 
 from callouts.queue import claiming, reaping, sending, transitions
 from callouts.queue.conf import options
-from callouts.queue.models import QueuedCallout
+from callouts.queue.inbox import Inbox
 from isthmus import clock
 from isthmus.logs import get_logger
 
@@ -20,6 +18,8 @@ _REAP_SECONDS = 1.0
 _PAUSE_SECONDS = 1.0
 _SHARE = 0.75
 """How much of a worker one destination may have to itself."""
+_TAKEN_AHEAD = 6
+"""Callouts that are taken for each thread: a look at the database pays when it takes many."""
 
 
 class Dispatcher:
@@ -27,12 +27,9 @@ class Dispatcher:
 
     def __init__(self, threads: int | None = None) -> None:
         self._threads = threads or options.threads
-        # Some wait inside, so that no sender waits for the next look at the database.
-        self._capacity = 2 * self._threads
+        self._capacity = _TAKEN_AHEAD * self._threads
         self._share = max(1, int(self._capacity * _SHARE))
-        self._inbox: SimpleQueue[QueuedCallout | None] = SimpleQueue()
-        self._lock = threading.Lock()
-        self._busy: Counter[str] = Counter()
+        self._inbox = Inbox(at_most_each=max(1, int(self._threads * _SHARE)))
         self._has_room = threading.Event()
         self._is_stopping = threading.Event()
         self._holder = ""
@@ -56,44 +53,34 @@ class Dispatcher:
         deadline = clock.monotonic_seconds() + grace_seconds
         self._is_stopping.set()
         self._has_room.set()
-        for thread in self._running[:1]:
+        for thread in self._running:
             thread.join(max(0.0, deadline - clock.monotonic_seconds()))
-        for _ in range(self._threads):
-            self._inbox.put(None)
-        for thread in self._running[1:]:
-            thread.join(max(0.0, deadline - clock.monotonic_seconds()))
-        log.info("callout_dispatcher.stopped", worker=self._holder, under_way=sum(self._busy.values()))
+        under_way = sum(thread.is_alive() for thread in self._running)
+        log.info("callout_dispatcher.stopped", worker=self._holder, under_way=under_way)
 
     def _claim_until_stop(self) -> None:
         while not self._is_stopping.is_set():
             try:
-                seconds = options.poll_seconds if not self._claim() else 0.0
+                self._has_room.clear()
+                self._claim()
                 self._look_after()
             except (DatabaseError, InterfaceError) as error:
                 log.warning("callout_dispatcher.database_away", worker=self._holder, error=type(error).__name__)
                 connections.close_all()
-                seconds = _PAUSE_SECONDS
+                self._is_stopping.wait(_PAUSE_SECONDS)
             except Exception:
                 # A bug must not silence the queue of a whole worker.
                 log.exception("callout_dispatcher.error", worker=self._holder)
-                seconds = _PAUSE_SECONDS
-            if seconds:
-                self._is_stopping.wait(seconds)
-            else:
+                self._is_stopping.wait(_PAUSE_SECONDS)
+            if not self._is_stopping.is_set():
                 self._has_room.wait(options.poll_seconds)
+        self._give_back()
         connections.close_all()
 
-    def _claim(self) -> bool:
-        with self._lock:
-            room = self._capacity - sum(self._busy.values())
-            busy = dict(self._busy)
-        self._has_room.clear()
-        taken = claiming.claim(holder=self._holder, at_most=room, busy=busy, share=self._share)
-        with self._lock:
-            self._busy.update(row.named_credential for row in taken)
-        for row in taken:
-            self._inbox.put(row)
-        return bool(taken) or room <= 0
+    def _claim(self) -> None:
+        busy = self._inbox.busy()
+        room = self._capacity - sum(busy.values())
+        self._inbox.put(claiming.claim(holder=self._holder, at_most=room, busy=busy, share=self._share))
 
     def _look_after(self) -> None:
         if clock.monotonic_seconds() >= self._next_reap:
@@ -101,13 +88,18 @@ class Dispatcher:
             reaping.reap()
             reaping.offer_trials()
 
+    def _give_back(self) -> None:
+        left = self._inbox.close()
+        try:
+            transitions.give_back(left)
+        except (DatabaseError, InterfaceError) as error:
+            # Their leases run out by themselves.
+            log.warning("callout_dispatcher.database_away", worker=self._holder, error=type(error).__name__)
+
     def _send_until_stop(self) -> None:
         while (row := self._inbox.get()) is not None:
             try:
-                if self._is_stopping.is_set():
-                    transitions.give_back([row])
-                else:
-                    sending.send(row)
+                sending.send(row)
             except (DatabaseError, InterfaceError) as error:
                 log.warning("callout_dispatcher.database_away", worker=self._holder, error=type(error).__name__)
                 connections.close_all()
@@ -115,15 +107,6 @@ class Dispatcher:
                 # Its lease runs out; then the log tells how far it had got.
                 log.exception("callout_dispatcher.error", worker=self._holder, **row.as_dict())
             finally:
-                self._done(row)
+                if self._inbox.done(row) <= 2 * self._threads:
+                    self._has_room.set()
         connections.close_all()
-
-    def _done(self, row: QueuedCallout) -> None:
-        with self._lock:
-            self._busy[row.named_credential] -= 1
-            if not self._busy[row.named_credential]:
-                del self._busy[row.named_credential]
-            under_way = sum(self._busy.values())
-        # Not after each: a look at the database pays when several can be taken at once.
-        if under_way <= self._threads + self._threads // 2:
-            self._has_room.set()

@@ -11,7 +11,7 @@ import requests
 from django.db import DatabaseError, InterfaceError, transaction
 
 from callouts import destinations, limits
-from callouts.client import Callout, QueuedAttempt, perform
+from callouts.client import Callout, PlainEnd, QueuedAttempt, perform
 from callouts.conf import options as callout_options
 from callouts.errors import CalloutError, CircuitOpen, DryRun, InvalidCallout
 from callouts.queue import transitions
@@ -67,7 +67,13 @@ def _callout(row: QueuedCallout, settlement: "_Settlement") -> Callout:
         operation=row.operation,
         record=row.record_id,
         invocation_id=row.invocation_id,
-        queued=QueuedAttempt(id=row.pk, attempt=row.attempts, expires_at=row.lease_expires_at, settle=settlement.make),
+        queued=QueuedAttempt(
+            id=row.pk,
+            attempt=row.attempts,
+            expires_at=row.lease_expires_at,
+            settle=settlement.make,
+            plain_end=settlement.plain_end,
+        ),
     )
 
 
@@ -101,12 +107,29 @@ class _Settlement:
             if is_settled:
                 self._tell_destination(verdict, answer, now)
                 follow_up(row, state or transitions.STATE_AFTER[verdict.next])
+        self._made(verdict, entry_id, is_settled=is_settled)
+
+    def plain_end(self, answer: requests.Response | None, error: BaseException | None) -> PlainEnd | None:
+        """Return the settlement of a callout that went well and that nothing is to follow; `None` for others."""
+        row = self._row
+        if answer is None or error is not None or row.wants_answer or row.is_trial:
+            return None
+        verdict, _ = self._verdict(answer, error, clock.now())
+        if verdict.next != Next.SUCCEEDED:
+            return None
+
+        def made(entry_id: uuid.UUID, is_settled: bool) -> None:
+            self._made(verdict, entry_id, is_settled=is_settled)
+
+        return PlainEnd(change=transitions.success(row, verdict.reason, status_code=answer.status_code), made=made)
+
+    def _made(self, verdict: Verdict, entry_id: uuid.UUID | None, *, is_settled: bool) -> None:
         self.is_made = True
         log.info(
             "queued_callout.settled" if is_settled else "queued_callout.lease_lost",
-            **row.as_dict(),
+            **self._row.as_dict(),
             next=str(verdict.next),
-            attempt=row.attempts,
+            attempt=self._row.attempts,
             entry_id=str(entry_id),
         )
 

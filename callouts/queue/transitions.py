@@ -19,6 +19,7 @@ from typing import Any
 from django.db.models import F
 
 from callouts.conf import options as callout_options
+from callouts.log_rows import AlongWith
 from callouts.queue.conf import options
 from callouts.queue.models import QueuedCallout
 from callouts.queue.states import AWAITS_DECISION, QueueState
@@ -36,6 +37,7 @@ __all__ = [
     "renew",
     "resend",
     "settle",
+    "success",
     "take",
     "worker_died",
 ]
@@ -117,6 +119,22 @@ def settle(
         pk=row.pk, fencing_token=row.fencing_token, state__in=(QueueState.SENDING, QueueState.IN_DOUBT)
     )
     return bool(held.update(**changes))
+
+
+def success(row: QueuedCallout, reason: str, *, status_code: int) -> AlongWith:
+    """Sending → Succeeded, as `settle` does it, for the statement that completes the log entry."""
+    now = clock.now()
+    return AlongWith(
+        sql=_SUCCESS, values=(str(QueueState.SUCCEEDED), reason, now, now, status_code, row.pk, row.fencing_token)
+    )
+
+
+_SUCCESS = """
+UPDATE callout_queue_queuedcallout
+   SET state = %s, reason = %s, due_at = %s, ended_at = %s, status_code = %s, tries = tries + 1,
+       lease_holder = '', lease_expires_at = NULL, is_trial = FALSE
+ WHERE id = %s AND fencing_token = %s AND state IN ('sending', 'in_doubt')
+"""
 
 
 def give_back(rows: Iterable[QueuedCallout]) -> None:

@@ -14,10 +14,22 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Generic, TypeVar, overload
 
 from django.conf import settings
+from django.core.signals import setting_changed
 
 __all__ = ["InvalidOption", "Option", "Options", "declared_options", "option"]
 
 T = TypeVar("T", bound=bool | int | float | str)
+
+_settings_changes = 0
+
+
+def _note_change(**_: object) -> None:
+    global _settings_changes
+    _settings_changes += 1
+
+
+# Sent by `override_settings`, the one way in which settings change while a process runs.
+setting_changed.connect(_note_change, dispatch_uid="isthmus.conf")
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
@@ -44,6 +56,9 @@ class Option(Generic[T]):
         validate: Callable[[T], str | None] | None = None,
     ) -> None:
         self.default: T = default
+        # What was read last, with the text in the environment and the count of changes that it was read under: options
+        # are read many times in every callout.
+        self._kept: tuple[str | None, int, T] | None = None
         self.help_text = help_text
         self._minimum = minimum
         self._maximum = maximum
@@ -63,10 +78,16 @@ class Option(Generic[T]):
 
     def read(self) -> T:
         """Return the value in force. Raises `InvalidOption` with a sentence that says what is wrong."""
-        if hasattr(settings, self.name):
-            return self._checked(getattr(settings, self.name))
         given = os.environ.get(self.name)
-        return self.default if given is None else self._checked(self._parsed(given))
+        kept = self._kept
+        if kept is not None and kept[0] == given and kept[1] == _settings_changes:
+            return kept[2]
+        if hasattr(settings, self.name):
+            value = self._checked(getattr(settings, self.name))
+        else:
+            value = self.default if given is None else self._checked(self._parsed(given))
+        self._kept = (given, _settings_changes, value)
+        return value
 
     def _parsed(self, text: str) -> object:
         kind = type(self.default)

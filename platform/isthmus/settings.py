@@ -161,6 +161,8 @@ def _database() -> dict[str, Any]:
         # A connection that the server closed (a restart) is replaced, not handed out.
         found["CONN_HEALTH_CHECKS"] = True
         options["pool"] = {"min_size": 0, "max_size": env.int("ISTHMUS_DATABASE_POOL_SIZE", 20), "timeout": 20}
+        # Off behind a pooler that gives out a connection for each transaction and does not know prepared statements.
+        options["prepare_threshold"] = 5 if env.bool("ISTHMUS_DATABASE_PREPARED_STATEMENTS", True) else None
         found["TEST"] = {"NAME": test_name}
     return found
 

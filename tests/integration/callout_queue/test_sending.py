@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 import callouts
 from callouts import destinations, errors, http
@@ -355,3 +355,55 @@ def test_a_dispatcher_sends_with_its_threads_and_stops_in_order(bank, server, se
         row.idempotency_key for row in rows
     )
     destinations.forget()
+
+
+def test_the_inbox_leaves_room_for_other_destinations():
+    from callouts.queue.inbox import Inbox
+
+    rows = [QueuedCallout(pk=number, named_credential="Slow" if number < 8 else "Fast") for number in range(10)]
+    inbox = Inbox(at_most_each=2)
+    inbox.put(rows)
+    taken = [inbox.get() for _ in range(4)]
+    assert sorted(row.named_credential for row in taken) == ["Fast", "Fast", "Slow", "Slow"]
+    assert inbox.busy() == {"Slow": 8, "Fast": 2}
+    slow = next(row for row in taken if row.named_credential == "Slow")
+    assert inbox.done(slow) == 9
+    assert inbox.get().pk == 2
+    assert [row.pk for row in inbox.close()] == [3, 4, 5, 6, 7]
+    assert inbox.get() is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_end_of_an_exchange_and_of_its_callout_are_one_change(bank, server, callout_queue):
+    """Where nothing follows, both are one statement or one transaction: what fails of it takes back the rest."""
+    from callouts import log_rows
+    from callouts.log_rows import AlongWith
+
+    row = enqueue()
+    entry = IntegrationLogEntry.objects.create(method="POST", url="http://x/")
+    with pytest.raises(DatabaseError):
+        log_rows.update_along_with(
+            entry.pk,
+            {"outcome": "succeeded"},
+            AlongWith(sql="UPDATE callout_queue_queuedcallout SET state = NULL WHERE id = %s", values=(row.pk,)),
+        )
+    entry.refresh_from_db()
+    assert entry.outcome == "in_doubt"
+    good = AlongWith(sql="UPDATE callout_queue_queuedcallout SET reason = %s WHERE id = %s", values=("why", row.pk))
+    assert log_rows.update_along_with(entry.pk, {"outcome": "succeeded"}, good) == 1
+    entry.refresh_from_db()
+    assert (entry.outcome, fresh(row).reason) == ("succeeded", "why")
+    assert callout_queue.run_all()[0].state == "succeeded"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_database_tells_of_an_entry_that_it_did_not_take(bank, server):
+    from callouts import log_rows
+
+    under_way = log_rows.insert_meanwhile
+    values = {"id": None, "method": "POST", "url": "x", "outcome": "in_doubt", "started_at": clock.now()}
+    with pytest.raises(DatabaseError):
+        under_way(values).end()
+    # The connection is as good as before.
+    assert http.get("callout:Bank/json").status_code == 200
+    assert IntegrationLogEntry.objects.get().outcome == "succeeded"

@@ -13,6 +13,7 @@ def test_pages_stand_in_their_order_and_home_is_first():
         "Home",
         "Background operations",
         "Integration log",
+        "Queued callouts",
         "External services",
         "Event monitor",
         "Named credentials",
