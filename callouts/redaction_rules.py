@@ -95,6 +95,8 @@ def _compiled(rows: list[tuple[str, str, str]]) -> dict[str, Rules]:
 
 
 def _rules(rows: list[tuple[str, str, str]]) -> Rules:
+    if not rows:
+        return NO_RULES
     return Rules(
         names=frozenset(expression.strip().lower() for _, kind, expression in rows if kind == "header"),
         paths=tuple(compile_path(expression) for _, kind, expression in rows if kind == "json_path"),

@@ -4,7 +4,6 @@ On PostgreSQL they are prepared, and one can be under way while something else g
 where prepared statements are switched off, they take the ordinary way.
 """
 
-import json
 import select
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
+import msgspec
 from django.db import DatabaseError, OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -74,7 +74,9 @@ def execute(connection: BaseDatabaseWrapper, sql: str, values: Sequence[object])
     if is_direct(connection):
         return hand_over(connection, sql, values).end()
     with connection.cursor() as cursor:
-        given: list[Any] = [json.dumps(value) if isinstance(value, dict) else value for value in values]
+        given: list[Any] = [
+            msgspec.json.encode(value).decode() if isinstance(value, dict) else value for value in values
+        ]
         cursor.execute(sql, given)
         return int(cursor.rowcount)
 
@@ -134,12 +136,12 @@ def _as_text(value: object) -> bytes | None:
         return value.isoformat().encode()
     if isinstance(value, bool):
         return b"t" if value else b"f"
-    return (json.dumps(value) if isinstance(value, dict) else str(value)).encode()
+    return msgspec.json.encode(value) if isinstance(value, dict) else str(value).encode()
 
 
 def _as_sqlite_stores(connection: BaseDatabaseWrapper, value: object) -> object:
     if isinstance(value, dict):
-        return json.dumps(value)
+        return msgspec.json.encode(value).decode()
     if isinstance(value, UUID):
         return value.hex
     if isinstance(value, datetime):

@@ -1,6 +1,7 @@
 """Where the app joins Django."""
 
 from django.apps import AppConfig
+from django.core import checks
 
 
 class CalloutQueueConfig(AppConfig):
@@ -10,6 +11,7 @@ class CalloutQueueConfig(AppConfig):
 
     def ready(self) -> None:
         from callouts.queue import console, releasing
+        from callouts.queue.checks import check_pool
         from callouts.queue.cleaning import remove_ended
         from callouts.queue.dispatching import Dispatcher
         from isthmus.audit.registry import AuditAction, register_actions
@@ -33,5 +35,6 @@ class CalloutQueueConfig(AppConfig):
                 )
             )
         )
+        checks.register(check_pool)
         releasing.connect()
         console.register()
