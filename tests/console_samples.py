@@ -12,6 +12,7 @@ from callouts.external_services.models import (
     Operation,
 )
 from callouts.models import IntegrationLogEntry
+from callouts.queue.models import BatchChunk, CalloutBatch, QueuedCallout
 from events.models import EventDefinition, EventLogEntry, EventSchema, OutboxEvent, Subscription, Topic
 from isthmus import clock, ids
 from isthmus.access.actions import assign, ensure_permission_set
@@ -67,6 +68,39 @@ def make_log_entry(**values) -> IntegrationLogEntry:
         "duration_ms": 340,
     }
     return IntegrationLogEntry.objects.create(**{**given, **values})
+
+
+def make_queued(**values) -> QueuedCallout:
+    """Make a queued callout that failed with hostile words."""
+    given = {
+        "operation": f"Tell {HOSTILE}",
+        "named_credential": "Acme_Bank",
+        "method": "POST",
+        "url": f"callout:Acme_Bank/orders?note={HOSTILE}",
+        "headers": {"X-Note": HOSTILE},
+        "body": HOSTILE.encode(),
+        "record_id": "00Q000000000001AAA",
+        "correlation_id": "correlation-1",
+        "state": "failed",
+        "reason": HOSTILE,
+        "context": {"note": HOSTILE},
+        "ended_at": clock.now(),
+    }
+    return QueuedCallout.objects.create(**{**given, **values})
+
+
+def make_batch() -> CalloutBatch:
+    """Make a batch that failed with hostile words."""
+    batch = CalloutBatch.objects.create(
+        operation=f"Publish {HOSTILE}", function="shop.prices", total=2, chunk_size=2, state="partly_failed",
+        context={"note": HOSTILE},
+    )  # fmt: skip
+    chunk = BatchChunk.objects.create(
+        batch=batch, number=1, records=["1", "2"], size=2, is_built=True, failures={HOSTILE: HOSTILE}, failed=1
+    )
+    make_queued(chunk=chunk, correlation_id="other")
+    BatchChunk.objects.create(batch=batch, number=2, records=["3"], size=1, is_built=True, error=HOSTILE)
+    return batch
 
 
 def make_service(name: str = "AcmeMortgages") -> ExternalService:
@@ -206,6 +240,11 @@ def make_everything() -> dict[str, object]:
     return {
         "job": job,
         "entry": entry,
+        "queued": make_queued(),
+        "doubtful": make_queued(
+            state="in_doubt", correlation_id="other", edited_from=make_queued(correlation_id="other")
+        ),
+        "batch": make_batch(),
         "service": service,
         "invocation": invocation,
         "receipt": receipt,
@@ -225,6 +264,11 @@ def page_addresses(made: dict[str, object]) -> dict[str, str]:
         "schedules": "/operations/schedules/",
         "log": "/integration-log/",
         "entry": f"/integration-log/{made['entry'].pk}/",
+        "queue": "/queued-callouts/",
+        "queued": f"/queued-callouts/{made['queued'].pk}/",
+        "doubtful": f"/queued-callouts/{made['doubtful'].pk}/",
+        "batches": "/queued-callouts/batches/",
+        "batch": f"/queued-callouts/batches/{made['batch'].pk}/",
         "services": "/external-services/",
         "service": f"/external-services/services/{made['service'].name}/",
         "invocations": "/external-services/invocations/",
@@ -234,4 +278,12 @@ def page_addresses(made: dict[str, object]) -> dict[str, str]:
         "events": "/events/",
         "event-log": "/events/log/",
         "event": "/events/log/1/",
+    }
+
+
+def operating_addresses(made: dict[str, object]) -> dict[str, str]:
+    """Return the address of every page that only operators open."""
+    return {
+        "edit": f"/queued-callouts/{made['queued'].pk}/edit/",
+        "recover": "/queued-callouts/recover/?since=2026-01-01T00:00",
     }

@@ -35,7 +35,16 @@ from isthmus.jobs import current_job, queueable, registry
 from isthmus.jobs.registry import Declared
 from isthmus.logs import get_logger
 
-__all__ = ["BatchProgress", "build", "cancel", "look_at_chunk", "progress_of", "restart", "send_batch"]
+__all__ = [
+    "BatchProgress",
+    "build",
+    "cancel",
+    "look_at_chunk",
+    "progress_of",
+    "progress_of_each",
+    "restart",
+    "send_batch",
+]
 
 log = get_logger(__name__)
 
@@ -113,15 +122,29 @@ def send_batch(
 
 def progress_of(batch: CalloutBatch) -> BatchProgress:
     """Return how far a batch is."""
-    by_state: dict[str, int] = dict.fromkeys(QueueState.values, 0)
-    rows = QueuedCallout.objects.filter(chunk__batch=batch).order_by().values_list("state")
-    for state, size in rows.annotate(size=Sum("chunk__size")):
-        by_state[state] = size or 0
-    refused = batch.chunks.aggregate(failed=Sum("failed"))["failed"] or 0
-    unbuilt = batch.chunks.filter(is_built=True, callouts=None).aggregate(size=Sum("size"))["size"] or 0
+    return progress_of_each([batch])[batch.pk]
+
+
+def progress_of_each(batches: Iterable[CalloutBatch]) -> dict[int, BatchProgress]:
+    """Return how far each of some batches is, by its key; three queries for all of them."""
+    found = {batch.pk: batch for batch in batches}
+    by_state: dict[int, dict[str, int]] = {pk: dict.fromkeys(QueueState.values, 0) for pk in found}
+    rows = QueuedCallout.objects.filter(chunk__batch__in=found).order_by().values_list("chunk__batch", "state")
+    for pk, state, size in rows.annotate(size=Sum("chunk__size")):
+        by_state[pk][state] = size or 0
+    chunks = BatchChunk.objects.filter(batch__in=found).order_by()
+    refused = dict(chunks.values_list("batch").annotate(failed=Sum("failed")))
+    unbuilt = dict(chunks.filter(is_built=True, callouts=None).values_list("batch").annotate(size=Sum("size")))
+    return {
+        pk: _progress(batch.total, by_state[pk], refused=refused.get(pk) or 0, unbuilt=unbuilt.get(pk) or 0)
+        for pk, batch in found.items()
+    }
+
+
+def _progress(total: int, by_state: Mapping[str, int], *, refused: int, unbuilt: int) -> BatchProgress:
     succeeded = by_state[QueueState.SUCCEEDED] + by_state[QueueState.DRY_RUN]
     return BatchProgress(
-        total=batch.total,
+        total=total,
         succeeded=max(0, succeeded - refused),
         failed=by_state[QueueState.FAILED] + by_state[QueueState.STOPPED] + refused + unbuilt,
         in_doubt=by_state[QueueState.IN_DOUBT],

@@ -131,4 +131,4 @@ def _by_order(rows: QuerySet[QueuedCallout]) -> tuple[QuerySet[QueuedCallout], Q
 def _take(rows: QuerySet[QueuedCallout], holder: str, at_most: int) -> list[QueuedCallout]:
     if connection.features.has_select_for_update_skip_locked:
         rows = rows.select_for_update(skip_locked=True, of=("self",))
-    return transitions.take(list(rows.defer("answer_body")[:at_most]), holder=holder)
+    return transitions.take(list(rows.select_related("user").defer("answer_body")[:at_most]), holder=holder)

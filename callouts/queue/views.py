@@ -245,7 +245,8 @@ def recover(request: HttpRequest) -> HttpResponse:
 def batches(request: HttpRequest) -> HttpResponse:
     """List batches, newest first."""
     page = newest_first(CalloutBatch.objects.all(), moment="created_at", cursor=request.GET.get("cursor", ""))
-    rows = [(batch, batch_status(batch), batching.progress_of(batch)) for batch in page.rows]
+    progress = batching.progress_of_each(page.rows)
+    rows = [(batch, batch_status(batch), progress[batch.pk]) for batch in page.rows]
     return render(request, "callout_queue/batches.html", {"page": page, "rows": rows, "tab": "batches"})
 
 

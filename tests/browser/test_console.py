@@ -23,7 +23,8 @@ def background(tab):
 @pytest.mark.parametrize("width", [1440, 390])
 def test_every_page_opens_without_a_complaint_and_fits_the_screen(new_tab, operating_user, width):
     """A violation of the content security policy is a complaint, so hostile content cannot act either."""
-    addresses = samples.page_addresses(samples.make_everything())
+    made = samples.make_everything()
+    addresses = {**samples.page_addresses(made), **samples.operating_addresses(made)}
     tab = new_tab(width=width)
     dialogs = []
     tab.page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
@@ -38,7 +39,14 @@ def test_the_navigation_and_the_search_lead_through_the_console(new_tab, operati
     samples.make_everything()
     tab = new_tab()
     tab.sign_in(operating_user)
-    for label in ("Background operations", "Integration log", "External services", "Event monitor", "Home"):
+    for label in (
+        "Background operations",
+        "Integration log",
+        "Queued callouts",
+        "External services",
+        "Event monitor",
+        "Home",
+    ):
         tab.page.get_by_role("navigation", name="Main").get_by_role("link", name=label).click()
         expect(tab.page.get_by_role("heading", level=1)).to_have_text(label)
     tab.page.keyboard.press("/")
@@ -157,6 +165,32 @@ def test_an_operator_retries_and_aborts(new_tab, operating_user):
     expect(tab.page.get_by_text("The operation is aborted")).to_be_visible()
     job.refresh_from_db()
     assert job.state == "Aborted"
+
+
+def test_a_request_is_copied_as_curl(new_tab, operating_user):
+    entry = samples.make_log_entry(request_headers={"Authorization": "********"}, request_body="")
+    tab = new_tab()
+    tab.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    tab.sign_in(operating_user)
+    tab.open(f"/integration-log/{entry.pk}/")
+    tab.page.get_by_role("button", name="Copy as curl").click()
+    expect(tab.page.get_by_role("button", name="Copied")).to_be_visible()
+    copied = tab.page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("curl --request POST 'https://bank.example.org/v1/applications?note=")
+    assert '"${AUTHORIZATION}"' in copied
+
+
+def test_an_operator_decides_about_a_callout_in_doubt(new_tab, operating_user):
+    doubtful = samples.make_queued(state="in_doubt", operation="Charge the deposit")
+    tab = new_tab()
+    tab.sign_in(operating_user)
+    tab.open("/queued-callouts/?state=dead")
+    tab.page.get_by_role("link", name="Charge the deposit").click()
+    tab.page.get_by_label("What you found out").fill("their order 7")
+    tab.page.get_by_role("button", name="It acted").click()
+    expect(tab.page.get_by_text("It counts as succeeded: the other side acted.")).to_be_visible()
+    doubtful.refresh_from_db()
+    assert (doubtful.state, doubtful.reason) == ("succeeded", "The other side acted by olga: their order 7")
 
 
 def test_the_set_up_pages_work_under_their_policy_and_share_the_theme(new_tab, operating_user):

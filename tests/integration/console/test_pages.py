@@ -12,7 +12,8 @@ from tests import console_samples as samples
 
 PAGES = sorted(
     (
-        "home", "search", "time-line", "jobs", "job", "schedules", "log", "entry", "services", "service", "invocations",
+        "home", "search", "time-line", "jobs", "job", "schedules", "log", "entry", "queue", "queued", "doubtful",
+        "batches", "batch", "services", "service", "invocations",
         "invocation", "callbacks", "callback", "events", "event-log", "event",
     )
 )  # fmt: skip
@@ -62,6 +63,7 @@ def test_whoever_has_no_grant_is_refused_and_told_what_is_missing(name, addresse
 def test_empty_pages_say_what_they_will_show(watcher):
     for address in (
         "/", "/search/", "/timeline/nothing", "/operations/", "/operations/schedules/", "/integration-log/",
+        "/queued-callouts/", "/queued-callouts/batches/",
         "/external-services/", "/external-services/invocations/", "/external-services/callbacks/", "/events/log/",
     ):  # fmt: skip
         answer = watcher.get(address)
@@ -85,7 +87,9 @@ def test_ten_times_the_rows_cost_not_one_query_more(watcher, django_assert_max_n
     for number in range(2, 12):
         user = User.objects.create_user(f"somebody-{number}")
         samples.make_job(user=user, after=made["job"])
-        samples.make_log_entry(user=user)
+        samples.make_log_entry(user=user, queued_callout_id=made["queued"].pk)
+        samples.make_queued(user=user)
+        samples.make_batch()
         service = samples.make_service(f"Service{number}")
         samples.make_receipt(samples.make_invocation(service, user=user))
         samples.make_receipt(samples.make_invocation(made["service"], user=user))

@@ -25,6 +25,7 @@ def test_a_correlation_gathers_every_kind_in_the_order_of_time(moving_clock):
     found = timeline.trace("correlation-1")
     assert sorted(entry.kind for entry in found.entries) == [
         "Callback", "Callout", "Event", "Event", "Invocation ended", "Invocation submitted", "Operation", "Operation",
+        "Queued callout",
     ]  # fmt: skip
     assert [entry.at for entry in found.entries] == sorted(entry.at for entry in found.entries)
     assert found.entries[-1].kind == "Invocation ended"
@@ -37,7 +38,7 @@ def test_the_id_of_a_thing_leads_to_its_correlation(thing):
     samples.make_job(correlation_id="another")
     found = timeline.trace(str(made[thing].pk))
     assert found.correlation_ids == ("correlation-1",)
-    assert len(found.entries) == 7
+    assert len(found.entries) == 8
 
 
 def test_the_uuid_of_an_event_and_the_reference_of_an_invocation_lead_there_too():

@@ -19,7 +19,10 @@ from django.urls import reverse
 from django.views.debug import ExceptionReporter
 
 from callouts import http
+from callouts.models import IntegrationLogEntry
 from callouts.queue.enqueueing import enqueue
+from callouts.queue.models import QueuedCallout
+from callouts.queue.testing import run_all as run_queue
 from credentials import actions, certificate_actions, certificates, manifest
 from credentials.errors import CredentialError
 from credentials.models import (
@@ -184,7 +187,9 @@ def use(server, tokens):
     call("callout:Code_Api/x")
     NamedCredential.objects.filter(name="Key_Api").update(url="http://127.0.0.1:9")
     call("callout:Key_Api/x")
-    enqueue("Queued", http.Request(method="GET", url="callout:Key_Api/x"))
+    for name in ("Basic_Api", "Key_Api", "Client_Api", "Code_Api"):
+        enqueue("Queued", http.Request(method="GET", url=f"callout:{name}/x", headers={"X-Plain": "1"}))
+    run_queue(ignore_delays=False)
     return errors
 
 
@@ -225,9 +230,14 @@ def pages(client):
         for row in model.objects.all():
             yield client.get(reverse(f"admin:credentials_{name}_change", args=[row.pk])).content.decode()
             yield client.get(reverse(f"admin:credentials_{name}_history", args=[row.pk])).content.decode()
-    for url in ("/", "/integration-log/", "/operations/", "/named-credentials/", "/connections/", "/metrics",
+    for url in ("/", "/integration-log/", "/queued-callouts/", "/operations/", "/named-credentials/", "/connections/",
+                "/metrics",
                 reverse("admin:audit_auditentry_changelist"), reverse("admin:index")):  # fmt: skip
         yield client.get(url).content.decode()
+    for queued in QueuedCallout.objects.all():
+        yield client.get(reverse("callout_queue:detail", args=[queued.pk])).content.decode()
+    for entry in IntegrationLogEntry.objects.all():
+        yield client.get(reverse("callouts:entry", args=[entry.pk])).content.decode()
     for named in NamedCredential.objects.all():
         yield client.get(reverse("named_credentials:detail", args=[named.name])).content.decode()
         answer = client.post(reverse("named_credentials:detail", args=[named.name]), {"method": "GET", "path": "/x"})
