@@ -201,7 +201,7 @@ class Destination(models.Model):
         null=True, blank=True, help_text="Queued callouts under way at a time, all processes together."
     )
     breaker_threshold = models.PositiveIntegerField(
-        default=5, help_text="Failures in a row that open the circuit breaker; 0 turns it off."
+        default=10, help_text="Failures in a row that open the circuit breaker; 0 turns it off."
     )
     breaker_seconds = models.FloatField(
         default=30.0, help_text="How long it stays open before one callout may try; doubles up to ten minutes."

@@ -51,7 +51,7 @@ class Migration(migrations.Migration):
                 (
                     "breaker_threshold",
                     models.PositiveIntegerField(
-                        default=5, help_text="Failures in a row that open the circuit breaker; 0 turns it off."
+                        default=10, help_text="Failures in a row that open the circuit breaker; 0 turns it off."
                     ),
                 ),
                 (
