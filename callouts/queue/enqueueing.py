@@ -61,30 +61,19 @@ def enqueue(
 
     Raises `InvalidCallout` and `BodyTooLarge`.
     """
-    request = _as_request(request)
-    url = requesting.filled(request.url, request.path)
-    name, rest = requesting.parse_callout_url(url)
-    record_id = record_id_of(record)
-    key = _key(idempotency_key, operation, record_id)
-    headers, query, body = _prepared(request, rest, key)
-    user = running_user(user)
-    now = clock.now()
-    delays = [float(delay) for delay in (retry or destinations.policy_of(name)).delays]
+    record_id = _checked("record", record_id_of(record))
     if in_order and not record_id:
         raise InvalidCallout("Callouts leave in order for a record; name the record.")
+    wire = _on_the_wire(_as_request(request), _key(idempotency_key, operation, record_id))
+    user, now = running_user(user), clock.now()
+    delays = [float(delay) for delay in (retry or destinations.policy_of(wire["named_credential"])).delays]
     row = QueuedCallout(
         operation=_checked("operation", operation),
-        named_credential=name,
-        method=request.method.upper(),
-        url=f"{url.partition('?')[0]}{'?' if query else ''}{query}",
-        headers=headers,
-        body=body,
-        timeout_seconds=check_timeout(request.timeout) if request.timeout is not None else None,
-        idempotency_key=key or "",
+        **wire,
         user_id=user.pk if user is not None else None,
         user_name=user.get_username() if user is not None else "",
-        record_id=_checked("record", record_id),
-        order_key=_order_key(name, record_id) if in_order else "",
+        record_id=record_id,
+        order_key=f"{wire['named_credential']}:{record_id}" if in_order else "",
         invocation_id=invocation_id,
         correlation_id=correlation.current_or_new()[:128],
         retry_delays=delays if retry is not None else None,
@@ -98,6 +87,22 @@ def enqueue(
     )
     row.save(force_insert=True)
     return row
+
+
+def _on_the_wire(request: Request, key: str | None) -> dict[str, Any]:
+    """Return the columns that say what will be sent."""
+    url = requesting.filled(request.url, request.path)
+    name, rest = requesting.parse_callout_url(url)
+    headers, query, body = _prepared(request, rest, key)
+    return {
+        "named_credential": name,
+        "method": request.method.upper(),
+        "url": f"{url.partition('?')[0]}{'?' if query else ''}{query}",
+        "headers": headers,
+        "body": body,
+        "timeout_seconds": check_timeout(request.timeout) if request.timeout is not None else None,
+        "idempotency_key": key or "",
+    }
 
 
 def _as_request(given: Request | requests.Request) -> Request:
@@ -157,10 +162,6 @@ def _key(given: str | bool | None, operation: str, record_id: str) -> str | None
     if given is False or given is None:
         return None
     return _checked("idempotency_key", given)
-
-
-def _order_key(named_credential: str, record_id: str) -> str:
-    return f"{named_credential}:{record_id}"
 
 
 def _checked(what: str, given: str) -> str:
