@@ -50,12 +50,16 @@ __all__ = [
     "RetryPolicy",
     "adelete",
     "aget",
+    "ahead",
+    "aoptions",
     "apatch",
     "apost",
     "aput",
     "arequest",
     "delete",
     "get",
+    "head",
+    "options",
     "patch",
     "post",
     "put",
@@ -139,6 +143,16 @@ def delete(url: str, *, json_as: Any = None, **arguments: Unpack[Arguments]) -> 
     return request("DELETE", url, json_as=json_as, **arguments)
 
 
+def head(url: str, **arguments: Unpack[Arguments]) -> requests.Response:
+    """Make a HEAD callout."""
+    return request("HEAD", url, **arguments)
+
+
+def options(url: str, **arguments: Unpack[Arguments]) -> requests.Response:
+    """Make an OPTIONS callout."""
+    return request("OPTIONS", url, **arguments)
+
+
 @overload
 async def arequest(method: str, url: str, *, json_as: type[T], **arguments: Unpack[Arguments]) -> T: ...
 @overload
@@ -191,3 +205,13 @@ async def adelete(url: str, **arguments: Unpack[Arguments]) -> requests.Response
 async def adelete(url: str, *, json_as: Any = None, **arguments: Unpack[Arguments]) -> Any:
     """Make a DELETE callout, without blocking the event loop."""
     return await arequest("DELETE", url, json_as=json_as, **arguments)
+
+
+async def ahead(url: str, **arguments: Unpack[Arguments]) -> requests.Response:
+    """Make a HEAD callout, without blocking the event loop."""
+    return await arequest("HEAD", url, **arguments)
+
+
+async def aoptions(url: str, **arguments: Unpack[Arguments]) -> requests.Response:
+    """Make an OPTIONS callout, without blocking the event loop."""
+    return await arequest("OPTIONS", url, **arguments)

@@ -190,10 +190,12 @@ def test_each_method_can_be_awaited(bank, server):
         await http.aput("callout:Bank/echo", json={})
         await http.apatch("callout:Bank/echo", json={})
         await http.adelete("callout:Bank/echo")
+        await http.ahead("callout:Bank/json")
+        await http.aoptions("callout:Bank/json")
         return await http.aget("callout:Bank/json", json_as=dict[str, bool])
 
     assert asyncio.run(all_of_them()) == {"ok": True}
-    assert [one.method for one in server.requests] == ["POST", "PUT", "PATCH", "DELETE", "GET"]
+    assert [one.method for one in server.requests] == ["POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "GET"]
 
 
 def flaky(server, *statuses, headers=None):
