@@ -23,7 +23,7 @@ def name(text):
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
-def certificate(subject, key, issuer, issuer_key, *, is_authority=False, address="127.0.0.1"):
+def certificate(subject, key, issuer, issuer_key, *, is_authority=False, address="127.0.0.1", ends_in_days=1.0):
     now = clock.now()
     builder = (
         x509.CertificateBuilder()
@@ -31,8 +31,8 @@ def certificate(subject, key, issuer, issuer_key, *, is_authority=False, address
         .issuer_name(name(issuer))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
+        .not_valid_before(now - timedelta(days=2))
+        .not_valid_after(now + timedelta(days=ends_in_days))
         .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -52,9 +52,9 @@ def authority(tmp_path):
     bundle = tmp_path / "authority.pem"
     bundle.write_bytes(root.public_bytes(serialization.Encoding.PEM))
 
-    def context_for(address):
+    def context_for(address, **validity):
         key = ec.generate_private_key(ec.SECP256R1())
-        leaf = certificate("Server", key, "Test authority", authority_key, address=address)
+        leaf = certificate("Server", key, "Test authority", authority_key, address=address, **validity)
         path = tmp_path / f"server-{address}.pem"
         path.write_bytes(
             leaf.public_bytes(serialization.Encoding.PEM)
@@ -90,6 +90,15 @@ def test_a_server_of_an_unknown_authority_gets_nothing(authority, open_door):
     _, context_for = authority
     with FaultServer(certificate=context_for("127.0.0.1")) as server:
         with pytest.raises(errors.TlsFailed, match="nothing was sent"):
+            call(server, open_door)
+        assert server.requests == []
+    assert told() == ("failed", "TLS_FAILED")
+
+
+def test_a_server_whose_certificate_has_ended_gets_nothing(authority, open_door, settings):
+    settings.ISTHMUS_CALLOUTS_CA_BUNDLE, context_for = authority
+    with FaultServer(certificate=context_for("127.0.0.1", ends_in_days=-1)) as server:
+        with pytest.raises(errors.TlsFailed, match="certificate has expired"):
             call(server, open_door)
         assert server.requests == []
     assert told() == ("failed", "TLS_FAILED")
