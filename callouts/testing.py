@@ -47,7 +47,9 @@ __all__ = [
     "CalloutMock",
     "RealNetworkRefused",
     "UnexpectedCallout",
+    "answered",
     "callout_mock",
+    "content_of",
     "real_network_refused",
 ]
 
@@ -205,7 +207,7 @@ class CalloutMock:
             method=method,
             url=url,
             headers=CaseInsensitiveDict(request.headers),
-            body=_content(request.body),
+            body=content_of(request.body),
             timeout=deadline.remaining(),
         )
         self.calls.append(call)
@@ -213,11 +215,11 @@ class CalloutMock:
             return self._recorder.send(request, route=route, deadline=deadline, timing=timing, body=call.body)
         if self._replay is not None:
             status, headers, content = self._replay.next(method, url, call.body, call.headers)
-            return _answer(request, Answer(status=status, headers=headers, body=content))
+            return answered(request, Answer(status=status, headers=headers, body=content))
         given = self._next(method, url)
         if given.error is not None:
             raise given.error
-        return _answer(request, given.respond(call) if given.respond else given.answer or Answer())
+        return answered(request, given.respond(call) if given.respond else given.answer or Answer())
 
     def _next(self, method: str, url: str) -> _Given:
         fitting = [given for given in self._given if given.fits(method, url)]
@@ -270,14 +272,16 @@ def _refuse_far(sock: socket.socket, address: Any) -> None:
         raise RealNetworkRefused(f"The test tried to reach {host}; give an answer with callout_mock.")
 
 
-def _content(body: Any) -> bytes:
+def content_of(body: Any) -> bytes:
+    """Return a request's body, which may be read from a file."""
     if isinstance(body, SpooledBody):
         body.rewind()
         return body.read()
     return body.encode() if isinstance(body, str) else bytes(body or b"")
 
 
-def _answer(request: requests.PreparedRequest, given: Answer) -> requests.Response:
+def answered(request: requests.PreparedRequest, given: Answer) -> requests.Response:
+    """Return what a sender returns for a request."""
     answer = requests.Response()
     answer.status_code = given.status
     answer.reason = http.client.responses.get(given.status, "")

@@ -1,16 +1,12 @@
 """Rows that the tests of the pages look at, with hostile content where people's content goes."""
 
+import json
 from datetime import timedelta
 
 from django.contrib.auth.models import User
 
-from callouts.external_services.models import (
-    CallbackReceipt,
-    ExternalService,
-    ExternalServiceVersion,
-    Invocation,
-    Operation,
-)
+from callouts.external_services.actions import register
+from callouts.external_services.models import CallbackReceipt, ExternalService, Invocation
 from callouts.models import IntegrationLogEntry
 from callouts.queue.models import BatchChunk, CalloutBatch, QueuedCallout
 from events.models import EventDefinition, EventLogEntry, EventSchema, OutboxEvent, Subscription, Topic
@@ -103,29 +99,53 @@ def make_batch() -> CalloutBatch:
     return batch
 
 
+def _document() -> dict:
+    """Return a document whose every text is hostile."""
+    schema = {
+        "type": "object",
+        "description": HOSTILE,
+        "required": ["name"],
+        "properties": {
+            "name": {"type": "string", "description": HOSTILE, "enum": ["a", HOSTILE]},
+            "url": {"type": "string"},
+            "deep": {"type": "array", "items": {"type": "object", "properties": {HOSTILE: {"type": "integer"}}}},
+        },
+    }
+    body = {"content": {"application/json": {"schema": schema}, "text/plain": {}}}
+    answer = {
+        "description": HOSTILE,
+        "content": body["content"],
+        "headers": {"X-Left": {"schema": {"type": "integer"}}},
+    }
+    operation = {
+        "operationId": "submitApplication",
+        "summary": HOSTILE,
+        "tags": [HOSTILE],
+        "parameters": [
+            {"name": "limit", "in": "query", "description": HOSTILE, "schema": {"type": "integer"}},
+            {"in": "query", "description": "without a name"},
+        ],
+        "requestBody": body,
+        "responses": {"200": answer, "default": {"description": ""}},
+        "callbacks": {"approved": {"{$request.body#/url}": {"post": {"requestBody": body, "responses": {}}}}},
+        "security": [{HOSTILE: []}],
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": HOSTILE, "version": "1"},
+        "servers": [{"url": "https://bank.example"}],
+        "paths": {"/applications": {"post": operation}, "/trace": {"trace": {}}},
+        "components": {"securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": HOSTILE}}},
+    }
+
+
 def make_service(name: str = "AcmeMortgages") -> ExternalService:
-    """Make a service with one version and one operation that answers by callback."""
-    service = ExternalService.objects.create(name=name, label=f"Acme {HOSTILE}")
-    version = ExternalServiceVersion.objects.create(
-        service=service,
-        number=1,
-        document="{}",
-        document_format="json",
-        openapi_version="3.1.0",
-        digest="ab" * 32,
-        problems=[{"operation": "uploadScan", "pointer": "/paths", "reason": HOSTILE}],
-    )
-    service.active_version = version
-    service.save()
-    Operation.objects.create(
-        version=version,
-        operation_id="submitApplication",
-        name="submit_application",
-        method="post",
-        path="/applications",
-        definition={},
-        is_asynchronous=True,
-    )
+    """Make a service with two versions, whose operation answers by callback; the second one breaks calls."""
+    document = _document()
+    register(name, json.dumps(document), label=f"Acme {HOSTILE}")
+    service = ExternalService.objects.get(name=name)
+    document["paths"]["/applications"]["post"]["parameters"][0]["required"] = True
+    register(name, json.dumps(document))
     return service
 
 
@@ -271,6 +291,8 @@ def page_addresses(made: dict[str, object]) -> dict[str, str]:
         "batch": f"/queued-callouts/batches/{made['batch'].pk}/",
         "services": "/external-services/",
         "service": f"/external-services/services/{made['service'].name}/",
+        "operation": f"/external-services/services/{made['service'].name}/operations/submit_application/",
+        "version": f"/external-services/services/{made['service'].name}/versions/2/",
         "invocations": "/external-services/invocations/",
         "invocation": f"/external-services/invocations/{made['invocation'].pk}/",
         "callbacks": "/external-services/callbacks/",

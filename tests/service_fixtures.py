@@ -54,7 +54,7 @@ def bank(bank_door):
 def teller(db):
     """A user who may use the bank's credential."""
     user = get_user_model().objects.create_user("teller", is_active=True)
-    grants = [("principal", "use", "Open_Door.Anybody")]
+    grants = [("principal", "use", "Open_Door.Anybody"), ("external_service", "call", "*")]
     access.assign(access.ensure_permission_set("Tellers", "Tellers", grants=grants), user)
     return user
 

@@ -50,3 +50,17 @@ class Handles(CallbackHandler):
 
     def something_else(self, callbacks: list[Callback]) -> None:
         raise AssertionError
+
+
+class Repeating(CallbackHandler):
+    """Is told of an approval as often as it likes, and does not care for errors."""
+
+    unhandled = "ignore"
+    repeated = frozenset({"applicationOutcomeApproved"})
+
+    def application_outcome_approved(self, callbacks: list[Callback]) -> None:
+        for callback in callbacks:
+            Contact.objects.create(last_name=f"{callback.status} {callback.response.typed.application_number}")
+
+    def application_outcome_rejected(self, callbacks: list[Callback]) -> None:
+        pass

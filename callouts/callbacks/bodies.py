@@ -4,7 +4,11 @@ import json
 from typing import Any
 from urllib.parse import parse_qs
 
+from callouts.external_services import xml_bodies
 from callouts.external_services.definitions import BodyDefinition
+from callouts.external_services.media_types import media_type
+from callouts.external_services.references import Pieces
+from callouts.external_services.xml_bodies import NotXml
 
 __all__ = ["BodyRefused", "is_content_type_taken", "parse_stored"]
 
@@ -15,20 +19,18 @@ class BodyRefused(ValueError):
 
 def is_content_type_taken(content_type: str, body: BodyDefinition | None) -> bool:
     """Return whether the document lists a content type; parameters such as the charset do not matter."""
-    if body is None:
-        return True
-    given = _name(content_type)
-    return any(_matches(given, _name(listed)) for listed in body.content_types)
+    return body is None or body.media_for(content_type) is not None
 
 
-def parse_stored(text: str, content_type: str, body: BodyDefinition | None) -> Any:
+def parse_stored(text: str, content_type: str, body: BodyDefinition | None, pieces: Pieces | None = None) -> Any:
     """Return what a body says; `None` where there is none. Raises `BodyRefused`.
 
-    A body that the document does not mention is parsed where it can be.
+    A body that the document does not mention is parsed where it can be. `pieces` is the document, which says how XML is
+    read; `None`: as the text that it is.
     """
     if not text:
         return None
-    name = _name(content_type)
+    name = media_type(content_type)
     if name == "application/json" or name.endswith("+json"):
         try:
             return json.loads(text, parse_constant=_refuse_constant)
@@ -39,19 +41,14 @@ def parse_stored(text: str, content_type: str, body: BodyDefinition | None) -> A
     if name == "application/x-www-form-urlencoded":
         fields = parse_qs(text, keep_blank_values=True)
         return {field: values[0] if len(values) == 1 else values for field, values in fields.items()}
+    media = body.media_for(content_type) if body is not None else None
+    if name.endswith(("/xml", "+xml")) and media is not None and media.schema is not None and pieces is not None:
+        try:
+            return xml_bodies.read(pieces, media.schema, text)
+        except NotXml as error:
+            raise BodyRefused("the body is not XML") from error
     return text
 
 
 def _refuse_constant(constant: str) -> Any:
     raise ValueError(f"JSON knows no number {constant}.")
-
-
-def _name(content_type: str) -> str:
-    return content_type.partition(";")[0].strip().lower()
-
-
-def _matches(given: str, listed: str) -> bool:
-    if not given or given == listed:
-        return bool(given)
-    kind, _, subtype = listed.partition("/")
-    return listed == "*/*" or (subtype == "*" and given.startswith(f"{kind}/"))

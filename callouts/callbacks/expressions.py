@@ -196,12 +196,14 @@ def _as_text(value: Any) -> str:
 
 
 def placement(template: Template) -> Placement:
-    """Return where our address has to be put. Raises `NotPlaceable` with the reason."""
-    expressions = [part for part in template.parts if isinstance(part, Expression)]
-    if len(expressions) != 1:
-        raise NotPlaceable("an address can be placed where exactly one expression reads it")
-    expression = expressions[0]
-    if template.parts[0] is not expression:
+    """Return where our address has to be put. Raises `NotPlaceable` with the reason.
+
+    The first expression is the address; what follows it, further expressions included, the outside appends.
+    """
+    if not template.parts or not any(isinstance(part, Expression) for part in template.parts):
+        raise NotPlaceable("no expression reads the address from the request")
+    expression, *rest = template.parts
+    if not isinstance(expression, Expression):
         raise NotPlaceable("a text before the expression decides where the callback goes")
     if expression.message == "response":
         raise NotPlaceable("the address is read from the answer, which is not ours to write")
@@ -209,7 +211,7 @@ def placement(template: Template) -> Placement:
         raise NotPlaceable(f"nothing can be placed in {expression}")
     if expression.place == "body" and not expression.name:
         raise NotPlaceable("the address would be the whole body")
-    suffix = str(template.parts[1]) if len(template.parts) > 1 else ""
+    suffix = str(Template(tuple(rest)))
     if suffix and suffix[0] not in "/?#":
-        raise NotPlaceable("the text after the expression would change the address")
+        raise NotPlaceable("what follows the expression would change the address")
     return Placement(expression.place, expression.name, suffix)

@@ -14,15 +14,16 @@ commit together or not at all. It may run again when that transaction failed, so
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar, Literal
 from uuid import UUID
 
 from django.utils.module_loading import import_string
 
 from callouts.external_services.errors import HandlerRefused
 from callouts.external_services.names import snake_case
+from callouts.external_services.typed_views import viewed
 
-__all__ = ["Callback", "CallbackHandler", "CallbackResponse", "handler_path", "load_handler"]
+__all__ = ["Callback", "CallbackHandler", "CallbackResponse", "Method", "handler_path", "load_handler"]
 
 Method = Callable[[list["Callback"]], None]
 
@@ -35,6 +36,12 @@ class CallbackResponse:
     """Parsed; `None` where there was none."""
     headers: Mapping[str, str]
     """The headers that the document declares for the callback, and the content type."""
+    method: str = ""
+
+    @property
+    def typed(self) -> Any:
+        """The body with its fields as attributes, as they are named or in snake case."""
+        return viewed(self.body)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +56,8 @@ class Callback:
     callback_timeout: datetime
     """Until when a callback was waited for."""
     status: str
-    """`Completed`; `TimedOut` for one that did not come."""
+    """`Completed`; `Waiting` for one that may come again; `TimedOut` for one that did not come, or came too late and
+    was routed by hand."""
     response: CallbackResponse | None = None
     """What came back; `None` for one that did not come."""
     first_response: Any = None
@@ -59,6 +67,12 @@ class Callback:
 
 class CallbackHandler:
     """Base of all callback handlers. An instance lives for one call of one method."""
+
+    unhandled: ClassVar[Literal["error", "ignore"]] = "error"
+    """What becomes of a callback that the handler has no method for: the outside is told 404, or 200."""
+    repeated: ClassVar[frozenset[str]] = frozenset()
+    """Names of callbacks that may come several times and do not end the invocation, besides those of which the
+    document says so (`x-isthmus-repeats: true`)."""
 
     def timed_out(self, callbacks: list[Callback]) -> None:
         """React to callbacks that did not come in time. The default does nothing: the state says enough."""
@@ -74,7 +88,7 @@ class CallbackHandler:
         return None
 
 
-_RESERVED = frozenset({"method_for", "timed_out"})
+_RESERVED = frozenset({"method_for", "repeated", "timed_out", "unhandled"})
 
 
 def handler_path(handler: type[CallbackHandler], callback_names: Sequence[str]) -> str:

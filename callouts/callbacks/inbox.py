@@ -9,16 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from django.contrib.auth.models import AbstractUser
 from django.db import transaction
 
-from callouts.callbacks.addresses import find_callback, token_digest
+from callouts.callbacks.addresses import find_callbacks, token_digest
 from callouts.callbacks.bodies import BodyRefused, is_content_type_taken, parse_stored
 from callouts.callbacks.conf import options
 from callouts.callbacks.handlers import load_handler
 from callouts.external_services.definitions import CallbackDefinition, CallbackRequest
 from callouts.external_services.errors import HandlerRefused
 from callouts.external_services.jobs import handle_callback
-from callouts.external_services.loaded import validator_for
+from callouts.external_services.loaded import document_of, validator_for
 from callouts.external_services.models import CallbackReceipt, Invocation, ReceiptState
 from isthmus import clock, correlation
 from isthmus.jobs.actions import retry, run_inline
@@ -47,6 +48,8 @@ class Delivery:
     query_text: str = ""
     body: bytes | None
     """`None`: larger than we take."""
+    simulated_by: AbstractUser | None = None
+    """Who made it up in the console; `None` for one from outside."""
 
     @property
     def content_type(self) -> str:
@@ -78,6 +81,7 @@ class Answer:
 _DONE = Answer(status=200, message="The callback was processed.")
 _AGAIN = Answer(status=200, message="The callback had been processed before.")
 _TAKEN = Answer(status=200, message="The callback was accepted.")
+_IGNORED = Answer(status=200, message="The callback was received.")
 _NOT_FOUND = Answer(status=404, code="NOT_FOUND", message="There is no such callback.")
 _UNHANDLED = Answer(status=404, code="CALLBACK_NOT_HANDLED", message="The callback is not handled.")
 _LATE = Answer(status=408, code="CALLBACK_TIMED_OUT", message="The callback is no longer waited for.")
@@ -100,7 +104,8 @@ class _Verdict:
 def find_invocation(token: str) -> Invocation | None:
     """Return the invocation whose callback address has this token."""
     related = Invocation.objects.select_related("operation", "version", "service__named_credential")
-    return related.defer("version__document").filter(callback_token_digest=token_digest(token)).first()
+    found = related.defer("version__problems", "version__changes", "version__page_starts", "version__anchors")
+    return found.filter(callback_token_digest=token_digest(token)).first()
 
 
 def receive(invocation: Invocation | None, delivery: Delivery) -> Answer:
@@ -108,8 +113,8 @@ def receive(invocation: Invocation | None, delivery: Delivery) -> Answer:
     if invocation is None:
         _file_unknown(delivery)
         return _NOT_FOUND
-    callbacks = [CallbackDefinition.from_json(stored) for stored in invocation.operation.callbacks]
-    callback = find_callback(callbacks, delivery.name, delivery.rest)
+    candidates = find_callbacks(invocation.operation.callback_contracts, delivery.name, delivery.rest)
+    callback = _meant(invocation, candidates, delivery)
     if callback is None:
         _file(invocation, delivery, delivery.name, _Verdict(ReceiptState.UNKNOWN, "no such callback", _NOT_FOUND))
         return _NOT_FOUND
@@ -125,6 +130,20 @@ def receive(invocation: Invocation | None, delivery: Delivery) -> Answer:
     if verdict.answer is not None or verdict.job is None:
         return verdict.answer or _FAILED
     return _run(verdict.job)
+
+
+def _meant(
+    invocation: Invocation, candidates: Sequence[CallbackDefinition], delivery: Delivery
+) -> CallbackDefinition | None:
+    """Return the callback that a delivery fits, of those that share its address; the first where it fits none."""
+    if len(candidates) > 1:
+        for callback in candidates:
+            request = callback.methods.get(delivery.method)
+            if request is None or _refused(callback, request, delivery) is not None:
+                continue
+            if not _problems(invocation, request, delivery):
+                return callback
+    return next(iter(candidates), None)
 
 
 def _refused(callback: CallbackDefinition, request: CallbackRequest | None, delivery: Delivery) -> _Verdict | None:
@@ -157,13 +176,14 @@ def _problems(invocation: Invocation, request: CallbackRequest, delivery: Delive
     try:
         if request.body is not None:
             raw.decode()
-        value = parse_stored(delivery.text, delivery.content_type, request.body)
+        value = parse_stored(delivery.text, delivery.content_type, request.body, document_of(invocation.version))
     except UnicodeDecodeError:
         return [*problems, "the body is not UTF-8"]
     except BodyRefused as refused:
         return [*problems, str(refused)]
-    if request.body is not None and request.body.schema is not None:
-        validator = validator_for(invocation.version, request.body.schema, "request")
+    media = request.body.media_for(delivery.content_type) if request.body is not None else None
+    if media is not None and media.schema is not None and media.kind in {"json", "form", "xml"}:
+        validator = validator_for(invocation.version, media.schema, "request")
         found = validator.problems(value) if validator else []
         problems.extend(f"{problem.pointer}: {problem.message}" for problem in found)
     return problems
@@ -191,21 +211,23 @@ def _decide(
         verdict = _Verdict(ReceiptState.LATE, f"the invocation was {state}", _LATE)
     elif problems:
         verdict = _Verdict(ReceiptState.INVALID, "; ".join(problems), _INVALID)
-    elif _is_unhandled(invocation, callback):
+    elif (unhandled := _unhandled(invocation, callback)) is not None:
         reason = f"{invocation.handler} has no method for {callback.name}"
-        verdict = _Verdict(ReceiptState.UNHANDLED, reason, _UNHANDLED)
+        verdict = _Verdict(ReceiptState.UNHANDLED, reason, _IGNORED if unhandled == "ignore" else _UNHANDLED)
     else:
         return _accept(invocation, callback, request, delivery)
     _file(invocation, delivery, callback.name, verdict, request)
     return verdict
 
 
-def _is_unhandled(invocation: Invocation, callback: CallbackDefinition) -> bool:
+def _unhandled(invocation: Invocation, callback: CallbackDefinition) -> str | None:
+    """Return what the handler says about a callback that it has no method for; `None` for one that it handles."""
     try:
-        return load_handler(invocation.handler)().method_for(callback.name) is None
+        handler = load_handler(invocation.handler)()
     except HandlerRefused:
         # Our fault, to be mended by a deployment: accept the callback and let the job wait for that.
-        return False
+        return None
+    return None if handler.method_for(callback.name) is not None else handler.unhandled
 
 
 def _accept(
@@ -264,6 +286,7 @@ def _file(
         reason=verdict.reason[:_MOST_REASON],
         finished_at=None if is_open else clock.now(),
         job=verdict.job,
+        simulated_by_id=delivery.simulated_by.pk if delivery.simulated_by else None,
         correlation_id=invocation.correlation_id,
     )
 

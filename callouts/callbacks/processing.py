@@ -13,6 +13,7 @@ from callouts.callbacks.handlers import Callback, CallbackHandler, CallbackRespo
 from callouts.external_services import transitions
 from callouts.external_services.definitions import CallbackDefinition
 from callouts.external_services.errors import HandlerRefused
+from callouts.external_services.loaded import document_of
 from callouts.external_services.models import CallbackReceipt, Invocation, InvocationState, ReceiptState
 from isthmus import clock
 from isthmus.access.policy import system_user
@@ -31,16 +32,38 @@ def process(receipt_id: UUID) -> str:
     receipt = CallbackReceipt.objects.select_for_update().get(pk=receipt_id)
     if receipt.state not in {ReceiptState.RECEIVED, ReceiptState.FAILED}:
         return str(receipt.state)
-    if not transitions.finish(invocation.pk, InvocationState.COMPLETED, f"called back: {receipt.callback_name}"):
-        return _settle(receipt, *_too_late(invocation, receipt))
     handler = load_handler(invocation.handler)()
+    contract = _contract(invocation, receipt)
+    repeats = contract.repeats or contract.name in handler.repeated
+    if not _moved_on(invocation, receipt, repeats=repeats) and receipt.routed_at is None:
+        return _settle(receipt, *_too_late(invocation, receipt))
     method = handler.method_for(receipt.callback_name)
     if method is None:
         raise HandlerRefused(f"{invocation.handler} no longer handles {receipt.callback_name}.")
     invocation.refresh_from_db()
     with _acting_for(invocation):
-        method([_callback(invocation, InvocationState.COMPLETED, _response(invocation, receipt))])
-    return _settle(receipt, ReceiptState.PROCESSED, "")
+        method([_callback(invocation, InvocationState(invocation.state), _response(invocation, receipt, contract))])
+    return _settle(receipt, ReceiptState.PROCESSED, receipt.reason if receipt.routed_at else "")
+
+
+def _moved_on(invocation: Invocation, receipt: CallbackReceipt, *, repeats: bool) -> bool:
+    """Let a callback do to its invocation what it does; returns false if that is over."""
+    if not repeats:
+        told = f"called back: {receipt.callback_name}"
+        return transitions.finish(invocation.pk, InvocationState.COMPLETED, told)
+    if invocation.is_finished:
+        return False
+    # Whoever calls back has the request, whether or not its first answer has reached us.
+    transitions.called_back(invocation.pk)
+    return True
+
+
+def _contract(invocation: Invocation, receipt: CallbackReceipt) -> CallbackDefinition:
+    found = [one for one in invocation.operation.callback_contracts if one.name == receipt.callback_name]
+    fitting = [one for one in found if receipt.method in one.methods]
+    if not found:
+        raise HandlerRefused(f"{invocation.operation.operation_id} has no callback {receipt.callback_name}.")
+    return (fitting or found)[0]
 
 
 def time_out(invocation_id: UUID, *, at: datetime) -> bool:
@@ -88,11 +111,11 @@ def _callback(invocation: Invocation, state: InvocationState, response: Callback
     )
 
 
-def _response(invocation: Invocation, receipt: CallbackReceipt) -> CallbackResponse:
-    stored = next(found for found in invocation.operation.callbacks if found["name"] == receipt.callback_name)
-    request = CallbackDefinition.from_json(stored).methods[receipt.method]
+def _response(invocation: Invocation, receipt: CallbackReceipt, contract: CallbackDefinition) -> CallbackResponse:
+    request = contract.methods.get(receipt.method)
     content_type = {name.lower(): value for name, value in receipt.headers.items()}.get("content-type", "")
-    return CallbackResponse(body=parse_stored(receipt.body, content_type, request.body), headers=receipt.headers)
+    body = parse_stored(receipt.body, content_type, request.body if request else None, document_of(invocation.version))
+    return CallbackResponse(body=body, headers=receipt.headers, method=receipt.method)
 
 
 @contextmanager

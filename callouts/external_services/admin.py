@@ -1,5 +1,6 @@
 """External services in the set-up pages: documents are registered, versions and invocations are read."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -10,13 +11,21 @@ from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
-from unfold.widgets import UnfoldAdminFileFieldWidget
+from unfold.widgets import (
+    UnfoldAdminFileFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+)
 
 from callouts.external_services.actions import RegistrationReport, cancel, register
 from callouts.external_services.analysis import analyse
+from callouts.external_services.bundling import Archive, DocumentSet, bundled
 from callouts.external_services.conf import options
 from callouts.external_services.documents import read
-from callouts.external_services.errors import DocumentRefused, ExternalServiceError
+from callouts.external_services.errors import DocumentTooLarge, ExternalServiceError
+from callouts.external_services.fetching import fetch, fetched_set
+from callouts.external_services.limits import DocumentLimits
 from callouts.external_services.models import (
     CallbackReceipt,
     ExternalService,
@@ -25,46 +34,84 @@ from callouts.external_services.models import (
     Operation,
 )
 from isthmus.access.errors import PermissionRefused
+from isthmus.errors import IsthmusError
 
 __all__ = ["ExternalServiceAdmin", "ExternalServiceVersionAdmin", "InvocationAdmin", "OperationAdmin", "ReceiptAdmin"]
 
 
 class ExternalServiceForm(ModelForm):  # type: ignore[type-arg]  # Django's forms take no argument at run time
-    """A service with the document that makes its next version."""
+    """A service with the document that makes its next version: a file, a text, or an address."""
 
     document = forms.FileField(
         required=False,
         widget=UnfoldAdminFileFieldWidget,
-        help_text="OpenAPI 3.0 or 3.1, as JSON or YAML. If it differs from the active one, it makes a new version.",
+        help_text="OpenAPI 2.0, 3.0 or 3.1, as JSON or YAML, or a ZIP archive of documents that refer to each other."
+        " If it differs from the active one, it makes a new version.",
+    )
+    pasted = forms.CharField(
+        required=False, strip=False, widget=UnfoldAdminTextareaWidget, help_text="Or the document's text, pasted."
+    )
+    address = forms.CharField(
+        required=False,
+        max_length=2000,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Or where it is: callout:NamedCredential/path, or an http(s) address, which is asked without"
+        " credentials.",
+    )
+    activation = forms.ChoiceField(
+        required=False,
+        widget=UnfoldAdminSelectWidget,
+        choices=[
+            ("unless_breaking", "Activate it unless it breaks calls"),
+            ("always", "Activate it in any case"),
+            ("never", "Only register it"),
+        ],
     )
 
     class Meta:
         model = ExternalService
-        fields = ["name", "label", "named_credential"]
+        fields = ["name", "label", "named_credential", "answer_checking"]
 
     def clean(self) -> dict[str, Any]:
         """Register nothing yet, but refuse what cannot be registered."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        given = cleaned.get("document")
-        if given is None:
-            if self.instance.pk is None:
-                self.add_error("document", "A service begins with its document.")
-        elif refused := _refusal(given):
-            self.add_error("document", refused)
+        given = [name for name in ("document", "pasted", "address") if cleaned.get(name)]
+        if not given and self.instance.pk is None:
+            self.add_error("document", "A service begins with its document.")
+        if len(given) > 1:
+            self.add_error(given[1], "Give the document once: as a file, as a text, or by its address.")
+        if len(given) != 1 or self.errors:
+            return cleaned
+        try:
+            content, documents = _given(cleaned, given[0])
+            limits = DocumentLimits()
+            parsed = read(content, limits=limits)
+            analysis = analyse(bundled(parsed, documents, limits) if documents else parsed, limits)
+        except IsthmusError as refused:
+            self.add_error(given[0], refused.message)
+            return cleaned
+        if not analysis.operations:
+            self.add_error(given[0], "None of the document's operations can be called.")
+        cleaned["content"], cleaned["documents"] = content, documents
         return cleaned
 
 
-def _refusal(given: "UploadedFile[bytes]") -> str:
-    """Return why a document cannot be registered, or ""."""
+def _given(cleaned: Mapping[str, Any], name: str) -> tuple[bytes | str, DocumentSet | None]:
+    """Return the document that was given, and the set that it belongs to."""
+    if name == "pasted":
+        return str(cleaned["pasted"]), None
+    if name == "address":
+        address = str(cleaned["address"]).strip()
+        documents = fetched_set(address) if address.startswith("callout:") else None
+        return fetch(address, named_credential=cleaned.get("named_credential")), documents
+    given: UploadedFile[bytes] = cleaned["document"]
     if (given.size or 0) > options.document_max_bytes:
-        return f"A document has at most {options.document_max_bytes} bytes."
-    try:
-        analysis = analyse(read(given.read()))
-    except DocumentRefused as refused:
-        return refused.message
-    finally:
-        given.seek(0)
-    return "" if analysis.operations else "None of the document's operations can be called."
+        raise DocumentTooLarge(f"A document has at most {options.document_max_bytes} bytes.")
+    content = given.read()
+    if not content.startswith(b"PK"):
+        return content, None
+    archive = Archive(content)
+    return archive.read(archive.name) or b"", archive
 
 
 class ReadOnlyAdmin(ModelAdmin):
@@ -93,7 +140,9 @@ class ExternalServiceAdmin(ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ExternalService]:
         found: QuerySet[ExternalService] = super().get_queryset(request)
-        return found.select_related("active_version__service").defer("active_version__document")
+        return found.select_related("active_version__service").defer(
+            "active_version__page_starts", "active_version__anchors"
+        )
 
     def get_readonly_fields(self, request: HttpRequest, obj: ExternalService | None = None) -> tuple[str, ...]:
         return ("name",) if obj else ()
@@ -102,7 +151,7 @@ class ExternalServiceAdmin(ModelAdmin):
         return bool(super().has_delete_permission(request, obj)) and not (obj and obj.invocations.exists())
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        given = form.cleaned_data.get("document")
+        given = form.cleaned_data.get("content")
         if given is None:
             super().save_model(request, obj, form, change)
             return
@@ -110,13 +159,17 @@ class ExternalServiceAdmin(ModelAdmin):
             super().save_model(request, obj, form, change)
         report = register(
             obj.name,
-            given.read(),
+            given,
+            documents=form.cleaned_data.get("documents"),
             named_credential=obj.named_credential,
             label=obj.label or None,
             user=request.user if request.user.is_authenticated else None,
+            activation=form.cleaned_data.get("activation") or "unless_breaking",
         )
         registered = ExternalService.objects.get(name=obj.name)
         obj.pk, obj.active_version_id = registered.pk, registered.active_version_id
+        if not change:
+            ExternalService.objects.filter(pk=obj.pk).update(answer_checking=obj.answer_checking)
         self._tell(request, report)
 
     def _tell(self, request: HttpRequest, report: RegistrationReport) -> None:
@@ -124,8 +177,12 @@ class ExternalServiceAdmin(ModelAdmin):
             messages.info(request, f"Version {report.version} says the same already.")
             return
         messages.success(request, f"Version {report.version}: {len(report.operations)} operations can be called.")
+        if not report.is_active:
+            told = "It waits to be activated: see it under External services in the console."
+            messages.warning(request, f"Version {report.version} is not active. {told}")
         for problem in (*report.skipped, *report.problems)[:20]:
-            messages.warning(request, f"{problem.operation or 'Document'}, {problem.pointer or '/'}: {problem.reason}.")
+            place = f"{problem.pointer or '/'}{f', line {problem.line}' if problem.line else ''}"
+            messages.warning(request, f"{problem.operation or 'Document'}, {place}: {problem.reason}.")
 
 
 @admin.register(ExternalServiceVersion)
@@ -143,11 +200,11 @@ class ExternalServiceVersionAdmin(ReadOnlyAdmin):
     ]
     list_filter = ["service"]
     list_select_related = ["service", "registered_by"]
-    exclude = ["document"]
+    exclude = ["page_starts", "anchors"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ExternalServiceVersion]:
         found: QuerySet[ExternalServiceVersion] = super().get_queryset(request)
-        return found.defer("document")
+        return found.defer("page_starts", "anchors")
 
 
 @admin.register(Operation)
@@ -160,7 +217,7 @@ class OperationAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Operation]:
         found: QuerySet[Operation] = super().get_queryset(request)
-        return found.select_related("version__service").defer("version__document")
+        return found.select_related("version__service").defer("version__page_starts", "version__anchors")
 
 
 @admin.register(Invocation)

@@ -12,7 +12,19 @@ class ExternalServicesConfig(AppConfig):
     def ready(self) -> None:
         from callouts.callbacks import conf  # noqa: F401 - declares options, which the checks must know
         from callouts.external_services import console
+        from callouts.external_services.access import EXTERNAL_SERVICE
+        from isthmus.access.registry import register_grant_kind
+        from isthmus.audit.registry import AuditAction, register_actions
 
+        register_grant_kind(EXTERNAL_SERVICE)
+        register_actions(
+            AuditAction(name="external_service.registered", label="External service registered"),
+            AuditAction(name="external_service.activated", label="External service version activated"),
+            AuditAction(name="external_service.connected", label="External service connected"),
+            AuditAction(name="external_service.invocation_extended", label="Invocation extended"),
+            AuditAction(name="external_service.callback_routed", label="Callback routed by hand"),
+            AuditAction(name="external_service.callback_simulated", label="Callback simulated"),
+        )
         console.register()
         # Handlers are found by their dotted path; importing them now shows a broken one at the start.
         autodiscover_modules("callbacks")

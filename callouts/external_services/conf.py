@@ -18,7 +18,13 @@ class ExternalServicesOptions(Options, prefix="ISTHMUS_EXTERNAL_SERVICES_"):
     document_max_seconds = option(
         10.0, help_text="Longest time to read and analyse a document, in seconds.", minimum=0.1, maximum=600
     )
-    cached_documents = option(8, help_text="Parsed documents that a process keeps.", minimum=1, maximum=1000)
+    cached_pages = option(
+        256,
+        help_text="Pages of documents, of about 48 KiB, that a process keeps parsed.",
+        minimum=8,
+        maximum=100_000,
+    )
+    cached_validators = option(4_096, help_text="Compiled schemas that a process keeps.", minimum=16, maximum=1_000_000)
     callback_timeout_seconds = option(
         86_400, help_text="How long a callback is waited for when the caller does not say, in seconds.", minimum=1
     )

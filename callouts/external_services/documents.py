@@ -5,15 +5,20 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
+
+import msgspec
 
 from callouts.external_services import yaml12
 from callouts.external_services.errors import DocumentTooLarge, DocumentUnreadable, VersionUnsupported
 from callouts.external_services.limits import DocumentLimits
 
-__all__ = ["Document", "read"]
+__all__ = ["Dialect", "Document", "Source", "dialect_of", "encoded", "parse", "read"]
+
+Dialect = Literal["2.0", "3.0", "3.1"]
 
 _VERSION = re.compile(r"3\.[01]\.[0-9]+(-[A-Za-z0-9.-]+)?")
 _BYTE_ORDER_MARKS = (
@@ -23,19 +28,34 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_REFERENCE = re.compile(rb'"\$ref":"([^"\\]*(?:\\.[^"\\]*)*)"')
+_NOT_BRACES = bytes(set(range(256)) - set(b"{}[]"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A text as it was given."""
+
+    text: str
+    format: str
+    """What it was written in: `json` or `yaml`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """An OpenAPI document of a version that is supported."""
+    """An OpenAPI document of a version that is supported, in one piece: what it refers to elsewhere is within it."""
 
     content: dict[str, Any]
-    format: str
-    """What it was written in: `json` or `yaml`."""
     version: str
     """The OpenAPI version that it names."""
+    sources: Mapping[str, Source]
+    """The texts it was made of, by name; the first is the document itself, under the name ""."""
     repeated_keys: tuple[str, ...] = field(default=())
     """Keys that occur twice in one JSON object; the last occurrence counts."""
+
+    @property
+    def format(self) -> str:
+        return self.sources[""].format
 
     @property
     def title(self) -> str:
@@ -44,37 +64,63 @@ class Document:
         return title if isinstance(title, str) else ""
 
     @property
-    def is_3_0(self) -> bool:
-        return self.version.startswith("3.0.")
+    def dialect(self) -> Dialect:
+        return dialect_of(self.version)
 
     @cached_property
-    def text(self) -> str:
-        """The document as JSON, in its own order."""
-        return json.dumps(self.content, separators=(",", ":"))
+    def canonical(self) -> bytes:
+        """The document as JSON whose objects are in order: the same for whatever says the same."""
+        return encoded(self.content, in_order=True)
 
     @cached_property
     def digest(self) -> str:
         """The SHA-256 of what it says, whatever form and order it says it in."""
-        canonical = json.dumps(self.content, separators=(",", ":"), sort_keys=True)
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        return hashlib.sha256(self.canonical).hexdigest()
+
+    @cached_property
+    def references(self) -> frozenset[str]:
+        """Every text that stands under a key `$ref`."""
+        found = set(_REFERENCE.findall(self.canonical))
+        return frozenset(json.loads(b'"%s"' % one) if b"\\" in one else one.decode() for one in found)
+
+
+def dialect_of(version: str) -> Dialect:
+    """Return which rules a version follows."""
+    if version.startswith("2."):
+        return "2.0"
+    return "3.0" if version.startswith("3.0.") else "3.1"
+
+
+def encoded(value: Any, *, in_order: bool = False) -> bytes:
+    """Return a value made of JSON's types as JSON."""
+    try:
+        return msgspec.json.encode(value, order="sorted" if in_order else None)
+    except (ValueError, OverflowError, msgspec.MsgspecError):
+        # Lone surrogates and integers beyond 64 bits.
+        return json.dumps(value, separators=(",", ":"), sort_keys=in_order).encode()
 
 
 def read(given: bytes | str, *, limits: DocumentLimits | None = None) -> Document:
     """Read a document. Raises `DocumentUnreadable`, `DocumentTooLarge` and `VersionUnsupported`."""
     limits = limits or DocumentLimits()
+    repeated: list[str] = []
+    content, source = parse(given, limits, repeated)
+    version = _version(content)
+    return Document(content=content, version=version, sources={"": source}, repeated_keys=tuple(repeated))
+
+
+def parse(given: bytes | str, limits: DocumentLimits, repeated: list[str]) -> tuple[dict[str, Any], Source]:
+    """Parse JSON or YAML; note keys that occur twice. Raises `DocumentUnreadable` and `DocumentTooLarge`."""
     limits.check_size(len(given))
     text = _decoded(given) if isinstance(given, bytes) else given.removeprefix("\ufeff")
-    repeated: list[str] = []
     if text.lstrip()[:1] in {"{", "["}:
-        content, document_format = _read_braces(text, limits, repeated)
+        content, written = _read_braces(text, limits, repeated)
     else:
-        content, document_format = yaml12.load(text, limits), "yaml"
+        content, written = yaml12.load(text, limits, repeated), "yaml"
     if not isinstance(content, dict):
         raise DocumentUnreadable("The document is not a mapping.")
-    if document_format == "json":
-        _measure(content, limits)
     limits.check_time()
-    return Document(content=content, format=document_format, version=_version(content), repeated_keys=tuple(repeated))
+    return content, Source(text=text, format=written)
 
 
 def _decoded(given: bytes) -> str:
@@ -88,10 +134,10 @@ def _decoded(given: bytes) -> str:
 def _read_braces(text: str, limits: DocumentLimits, repeated: list[str]) -> tuple[Any, str]:
     """Read what looks like JSON; a flow mapping of YAML looks the same."""
     try:
-        return _read_json(text, repeated), "json"
+        return _read_json(text, limits, repeated), "json"
     except json.JSONDecodeError as error:
         try:
-            return yaml12.load(text, limits), "yaml"
+            return yaml12.load(text, limits, repeated), "yaml"
         except DocumentUnreadable:
             place = f"line {error.lineno}, column {error.colno}"
             raise DocumentUnreadable(f"The document is not JSON: {error.msg} ({place}).") from error
@@ -99,12 +145,27 @@ def _read_braces(text: str, limits: DocumentLimits, repeated: list[str]) -> tupl
         raise DocumentTooLarge(f"The document is nested deeper than {limits.max_depth} levels.") from error
 
 
-def _read_json(text: str, repeated: list[str]) -> Any:
+def _read_json(text: str, limits: DocumentLimits, repeated: list[str]) -> Any:
+    """Read JSON quickly where nothing is odd about it, and otherwise so that the oddity can be named."""
+    raw = text.encode(errors="surrogatepass")
+    try:
+        content = msgspec.json.decode(raw)
+    except (msgspec.MsgspecError, ValueError):
+        content = _read_carefully(text, repeated)
+    else:
+        # Of two equal keys the decoder drops one; then fewer are left than were read.
+        if encoded(content).count(b'":') != raw.count(b'":'):
+            content = _read_carefully(text, repeated)
+    if not _is_surely_small(raw, limits):
+        _measure(content, limits)
+    return content
+
+
+def _read_carefully(text: str, repeated: list[str]) -> Any:
     def take(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         taken = dict(pairs)
         if len(taken) != len(pairs):
-            seen: set[str] = set()
-            repeated.extend(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]  # add() is called for its effect
+            repeated.extend(_twice(key for key, _ in pairs))
         return taken
 
     def refuse(digits: str) -> NoReturn:
@@ -120,6 +181,33 @@ def _read_json(text: str, repeated: list[str]) -> Any:
         if isinstance(error, json.JSONDecodeError):
             raise
         raise DocumentUnreadable("A number in the document is too long.") from error
+
+
+def _twice(keys: Iterable[str]) -> list[str]:
+    seen: set[str] = set()
+    twice = []
+    for key in keys:
+        if key in seen:
+            twice.append(key)
+        seen.add(key)
+    return twice
+
+
+def _is_surely_small(raw: bytes, limits: DocumentLimits) -> bool:
+    """Return whether the braces alone show that a JSON text keeps the limits, at a fraction of the cost of counting.
+
+    A round takes away innermost brackets: of every two levels at least one. Braces within texts disturb this a little,
+    and a text made for it can deceive: what follows stops at depths of its own, and the decoder had its limit too.
+    """
+    if raw.count(b",") + raw.count(b"{") + raw.count(b"[") > limits.max_nodes:
+        return False
+    braces, rounds = raw.translate(None, _NOT_BRACES), 0
+    while braces and 2 * rounds < limits.max_depth:
+        fewer = braces.replace(b"{}", b"").replace(b"[]", b"")
+        if len(fewer) == len(braces):
+            break
+        braces, rounds = fewer, rounds + 1
+    return 2 * rounds + len(braces) <= limits.max_depth
 
 
 def _measure(content: Any, limits: DocumentLimits) -> None:
@@ -147,10 +235,11 @@ def _version(content: dict[str, Any]) -> str:
         version = f"{version}.0"
     if isinstance(version, str) and _VERSION.fullmatch(version):
         return version
-    if "swagger" in content:
-        raise VersionUnsupported(
-            f"This is a Swagger {content['swagger']} document; register OpenAPI 3.0 or 3.1. Converters exist."
-        )
+    swagger = content.get("swagger")
+    if version is None and swagger is not None:
+        if str(swagger) in {"2.0", "2"}:
+            return "2.0"
+        raise VersionUnsupported(f"The document is Swagger {str(swagger)[:40]}; 2.0 is supported, as OpenAPI 2.0.")
     if version is None:
         raise VersionUnsupported("The document names no OpenAPI version (`openapi: 3.0.3`).")
-    raise VersionUnsupported(f"The document is OpenAPI {str(version)[:40]}; 3.0 and 3.1 are supported.")
+    raise VersionUnsupported(f"The document is OpenAPI {str(version)[:40]}; 2.0, 3.0 and 3.1 are supported.")

@@ -4,17 +4,23 @@ ExternalServiceError
 ├── DocumentRefused             the document as a whole cannot be registered
 │   ├── DocumentUnreadable          neither JSON nor YAML, or not a mapping
 │   ├── DocumentTooLarge            a limit on size, depth, values or time was reached
-│   └── VersionUnsupported          not OpenAPI 3.0 or 3.1
+│   └── VersionUnsupported          not OpenAPI 2.0, 3.0 or 3.1
 ├── UnknownExternalService      no service of that name
-├── UnknownOperation            no operation of that name in the active version
+├── UnknownVersion              the service has no version of that number
+├── UnknownOperation            no operation of that name in the version
+├── MockUnprepared              a double was asked for what its document or its requests do not have
+├── PagesUnknown                the document does not say how one page leads to the next
+├── CannotConnect               no credential can be made from what the document says
 ├── NotConnected                the service has no named credential
 ├── ArgumentsRefused            the arguments do not fit the document; nothing was sent
 ├── HandlerRefused              the callback handler cannot be used; nothing was sent
 ├── ReferenceReused             the reference already stands for other arguments; nothing was sent
 ├── InvocationInDoubt           the request may have arrived and must not be sent again
+├── ReceiptSettled              what was asked is possible only for a callback that was refused
 ├── InvocationFinished          what was asked is possible only while an invocation waits
 ├── UnexpectedAnswer            the service answered with something that the document does not know
 │   └── RepeatableUnexpectedAnswer  … and repeating the request is safe
+├── AnswerInvalid               the answer does not fit the document, and the service is set to fail then
 └── OperationFailed             the service answered with an error status
     ├── RequestRefused              4xx: the same request will be refused again
     └── ServiceFailed               5xx, 408, 425, 429: trying again later may help
@@ -29,8 +35,10 @@ from uuid import UUID
 from isthmus.errors import IsthmusError
 
 __all__ = [
+    "AnswerInvalid",
     "ArgumentProblem",
     "ArgumentsRefused",
+    "CannotConnect",
     "DocumentRefused",
     "DocumentTooLarge",
     "DocumentUnreadable",
@@ -38,8 +46,11 @@ __all__ = [
     "HandlerRefused",
     "InvocationFinished",
     "InvocationInDoubt",
+    "MockUnprepared",
     "NotConnected",
     "OperationFailed",
+    "PagesUnknown",
+    "ReceiptSettled",
     "ReferenceReused",
     "RepeatableUnexpectedAnswer",
     "RequestRefused",
@@ -48,6 +59,7 @@ __all__ = [
     "UnexpectedAnswer",
     "UnknownExternalService",
     "UnknownOperation",
+    "UnknownVersion",
     "VersionUnsupported",
 ]
 
@@ -78,7 +90,7 @@ class DocumentTooLarge(DocumentRefused):
 
 
 class VersionUnsupported(DocumentRefused):
-    """The document is not OpenAPI 3.0 or 3.1."""
+    """The document is not OpenAPI 2.0, 3.0 or 3.1."""
 
     code = "UNSUPPORTED_OPENAPI_VERSION"
 
@@ -88,6 +100,34 @@ class UnknownExternalService(ExternalServiceError):
 
     code = "UNKNOWN_EXTERNAL_SERVICE"
     status = 404
+
+
+class UnknownVersion(ExternalServiceError):
+    """The external service has no version of that number."""
+
+    code = "UNKNOWN_EXTERNAL_SERVICE_VERSION"
+    status = 404
+
+
+class MockUnprepared(ExternalServiceError):
+    """A double was asked for what it does not have."""
+
+    code = "MOCK_UNPREPARED"
+    status = 409
+
+
+class PagesUnknown(ExternalServiceError):
+    """The document does not say how one page leads to the next."""
+
+    code = "PAGES_UNKNOWN"
+    status = 409
+
+
+class CannotConnect(ExternalServiceError):
+    """No credential can be made from what the document says."""
+
+    code = "EXTERNAL_SERVICE_NOT_CONNECTABLE"
+    status = 409
 
 
 class UnknownOperation(ExternalServiceError):
@@ -153,6 +193,13 @@ class InvocationFinished(ExternalServiceError):
     status = 409
 
 
+class ReceiptSettled(ExternalServiceError):
+    """The callback is dealt with."""
+
+    code = "CALLBACK_SETTLED"
+    status = 409
+
+
 class UnexpectedAnswer(ExternalServiceError):
     """The service answered with something that its document does not know."""
 
@@ -164,6 +211,20 @@ class RepeatableUnexpectedAnswer(UnexpectedAnswer):
     """The service answered with something that its document does not know; repeating the request is safe."""
 
     retryable = True
+
+
+class AnswerInvalid(ExternalServiceError):
+    """The answer does not fit the document."""
+
+    code = "ANSWER_INVALID"
+    status = 502
+
+    def __init__(self, operation: str, problems: "Sequence[ArgumentProblem]", answer: Any) -> None:
+        self.problems = tuple(problems)
+        self.answer = answer
+        """The `OperationResponse`: the service did act."""
+        lines = "; ".join(f"{problem.pointer}: {problem.message}" for problem in self.problems)
+        super().__init__(f"{operation} answered with what its document does not say: {lines}")
 
 
 class OperationFailed(ExternalServiceError):
@@ -187,6 +248,8 @@ class OperationFailed(ExternalServiceError):
         """The answer's body: parsed where it is JSON, else text; `None` where there was none."""
         self.headers = dict(headers or {})
         self.invocation_id = invocation_id
+        self.response: Any = None
+        """The whole answer as an `OperationResponse`, typed by status."""
         super().__init__(f"{operation} answered {response_status}, {self.response_kind}.")
 
 

@@ -1,11 +1,12 @@
 """Fetching a document that somebody asked for by its address."""
 
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import requests
 
 from callouts import egress, http, integration_log
 from callouts.egress import Deadline, Route
+from callouts.external_services.bundling import FetchedSet
 from callouts.external_services.conf import options
 from callouts.external_services.errors import DocumentRefused
 from callouts.integration_log import About, Exchanged
@@ -13,7 +14,7 @@ from callouts.models import Direction
 from credentials.models import NamedCredential
 from isthmus.errors import IsthmusError
 
-__all__ = ["fetch"]
+__all__ = ["fetch", "fetched_set"]
 
 _ACCEPT = "application/json, application/yaml;q=0.9, */*;q=0.1"
 _SECONDS = 60.0
@@ -33,6 +34,17 @@ def fetch(url: str, *, named_credential: NamedCredential | None = None) -> bytes
     if answer.status_code != 200:
         raise DocumentRefused(f"{url} answered {answer.status_code}, not with a document.")
     return answer.content
+
+
+def fetched_set(url: str) -> FetchedSet:
+    """Return the documents beside the one at `callout:Name/path`, fetched through the same named credential."""
+    credential, _, path = url.partition("/")
+
+    def beside(name: str) -> bytes | None:
+        answer = http.get(f"{credential}/{quote(name)}", headers={"Accept": _ACCEPT}, operation="fetch a document")
+        return answer.content if answer.status_code == 200 else None
+
+    return FetchedSet(unquote(path.partition("?")[0]), beside)
 
 
 def _fetched_openly(url: str, named_credential: NamedCredential | None) -> requests.Response:

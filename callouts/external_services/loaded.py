@@ -1,57 +1,82 @@
-"""Parsed documents and compiled schemas that a process keeps. Versions never change, so nothing here gets old."""
+"""What a process keeps of documents: pages and compiled schemas. Versions never change, so nothing here gets old.
 
-import json
+Both are bounded in number, and so in memory, however large the documents are.
+"""
+
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Hashable
+from typing import Any, Generic, TypeVar
 
 from callouts.external_services.conf import options
-from callouts.external_services.models import ExternalServiceVersion
-from callouts.external_services.references import BrokenReference
+from callouts.external_services.models import DocumentPage, ExternalServiceVersion
+from callouts.external_services.pages import PagedContent, decoded_page
+from callouts.external_services.references import BrokenReference, Pieces
 from callouts.external_services.schemas import Direction, SchemaValidator, compile_schema
 from isthmus.logs import get_logger
 
-__all__ = ["validator_for"]
+__all__ = ["document_of", "validator_for"]
 
 log = get_logger(__name__)
 
-
-@dataclass
-class _Loaded:
-    content: dict[str, Any]
-    validators: dict[tuple[str, Direction], SchemaValidator | None] = field(default_factory=dict)
+V = TypeVar("V")
+_MOST_DOCUMENTS = 256
 
 
-_lock = threading.Lock()
-_loaded: "OrderedDict[str, _Loaded]" = OrderedDict()
+class _Kept(Generic[V]):
+    """The values that were used last. Two threads may make the same value; they are equal."""
+
+    def __init__(self, most: Callable[[], int]) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._values: OrderedDict[Hashable, V] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], V]) -> V:
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+                return self._values[key]
+        made = make()
+        with self._lock:
+            self._values[key] = made
+            while len(self._values) > self._most():
+                self._values.popitem(last=False)
+        return made
+
+
+_documents: _Kept[PagedContent] = _Kept(lambda: _MOST_DOCUMENTS)
+_pages: _Kept[dict[str, Any]] = _Kept(lambda: options.cached_pages)
+_validators: _Kept[SchemaValidator | None] = _Kept(lambda: options.cached_validators)
+
+
+def document_of(version: ExternalServiceVersion) -> Pieces:
+    """Return a version's document, which reads what it is asked for."""
+    # Not by the digest alone: rows of a version that is rolled back in a transaction are not there for the next one.
+    return _documents.get((version.pk, version.digest), lambda: _paged(version))
+
+
+def _paged(version: ExternalServiceVersion) -> PagedContent:
+    pk, digest = version.pk, version.digest
+    made = ExternalServiceVersion.objects.only("page_starts", "anchors").get(pk=pk)
+
+    def read(number: int) -> dict[str, Any]:
+        text = DocumentPage.objects.values_list("pieces", flat=True).get(version_id=pk, number=number)
+        return decoded_page(text)
+
+    def load(number: int) -> dict[str, Any]:
+        return _pages.get((pk, digest, number), lambda: read(number))
+
+    return PagedContent(made.page_starts, load, made.anchors)
 
 
 def validator_for(version: ExternalServiceVersion, pointer: str, direction: Direction) -> SchemaValidator | None:
     """Return the validator of the schema at `pointer`; `None` where none can be made, so that the service judges."""
-    loaded = _load(version)
-    key = (pointer, direction)
-    if key not in loaded.validators:
+
+    def make() -> SchemaValidator | None:
         try:
-            made = compile_schema(
-                loaded.content, pointer, is_3_0=version.openapi_version.startswith("3.0."), direction=direction
-            )
+            return compile_schema(document_of(version), pointer, dialect=version.dialect, direction=direction)
         except BrokenReference as broken:
             log.warning("external_service.schema_unusable", version=version.pk, pointer=pointer, reason=broken.reason)
-            made = None
-        loaded.validators[key] = made
-    return loaded.validators[key]
+            return None
 
-
-def _load(version: ExternalServiceVersion) -> _Loaded:
-    with _lock:
-        found = _loaded.get(version.digest)
-        if found is not None:
-            _loaded.move_to_end(version.digest)
-            return found
-    made = _Loaded(json.loads(version.document))
-    with _lock:
-        _loaded[version.digest] = made
-        while len(_loaded) > options.cached_documents:
-            _loaded.popitem(last=False)
-    return made
+    return _validators.get((version.pk, version.digest, pointer, direction), make)

@@ -1,12 +1,14 @@
 """External services, the invocations of their operations, and the inbox of what they called back.
 
 A document becomes a numbered `ExternalServiceVersion` with one `Operation` a method and path; one version is active.
+Its text is kept as it was given, and in pieces that calls read from (`callouts.external_services.pages`).
 An `Invocation` is one asynchronous use of an operation: its row is committed before the request leaves. Every
 callback that reaches us leaves a `CallbackReceipt`, whatever became of it.
 """
 
 import json
 from datetime import timedelta
+from functools import cached_property
 
 from django.conf import settings
 from django.core.validators import RegexValidator
@@ -14,13 +16,19 @@ from django.db import models
 
 from callouts import redaction
 from callouts.conf import options as callout_options
+from callouts.external_services import definitions
+from callouts.external_services.definitions import CallbackDefinition, OperationDefinition
+from callouts.external_services.documents import Dialect, dialect_of
 from callouts.external_services.fields import JsonTextField
 from callouts.external_services.querysets import InvocationQuerySet, OperationQuerySet, ReceiptQuerySet
 from isthmus import clock, ids
 from isthmus.vault.fields import EncryptedTextField
 
 __all__ = [
+    "AnswerChecking",
     "CallbackReceipt",
+    "DocumentPage",
+    "DocumentSource",
     "ExternalService",
     "ExternalServiceVersion",
     "Invocation",
@@ -28,6 +36,14 @@ __all__ = [
     "Operation",
     "ReceiptState",
 ]
+
+
+class AnswerChecking(models.TextChoices):
+    """What becomes of an answer that does not fit the document."""
+
+    WARN = "warn", "Warn: return it, and note what does not fit"
+    FAIL = "fail", "Fail: raise AnswerInvalid"
+    OFF = "off", "Do not look"
 
 
 class ExternalService(models.Model):
@@ -48,6 +64,12 @@ class ExternalService(models.Model):
         related_name="external_services",
         help_text="Where the service is reached, and as whom. Without one its operations cannot be called.",
     )
+    answer_checking = models.CharField(
+        max_length=10,
+        choices=AnswerChecking.choices,
+        default=AnswerChecking.WARN,
+        help_text="What becomes of answers that do not fit the document.",
+    )
     active_version = models.ForeignKey(
         "ExternalServiceVersion", on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="+"
     )
@@ -65,13 +87,17 @@ class ExternalServiceVersion(models.Model):
 
     service = models.ForeignKey(ExternalService, on_delete=models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField()
-    document = models.TextField(help_text="The document as JSON, whatever form it was given in.")
+    page_starts = JsonTextField(default=list, help_text="The first JSON pointer of each page.")
+    anchors = JsonTextField(default=dict, help_text="JSON pointers by `$anchor` and `$id`.")
     document_format = models.CharField(max_length=10, choices=[("json", "JSON"), ("yaml", "YAML")])
     openapi_version = models.CharField(max_length=20)
     title = models.CharField(max_length=255, blank=True)
     digest = models.CharField(max_length=64, help_text="SHA-256 of the document's canonical JSON.")
     problems = JsonTextField(
-        default=list, help_text="What could not be registered: effect, operation, pointer, reason."
+        default=list, help_text="What could not be registered: effect, operation, pointer, line, reason."
+    )
+    changes = JsonTextField(
+        null=True, help_text="What differs from the version that was active before it; empty for the first."
     )
     registered_at = models.DateTimeField(default=clock.now)
     registered_by = models.ForeignKey(
@@ -88,6 +114,42 @@ class ExternalServiceVersion(models.Model):
     def __str__(self) -> str:
         return f"{self.service.name} version {self.number}"
 
+    @property
+    def dialect(self) -> Dialect:
+        """Which rules the document follows."""
+        return dialect_of(self.openapi_version)
+
+
+class DocumentSource(models.Model):
+    """A text that a version was made of, as it was given."""
+
+    version = models.ForeignKey(ExternalServiceVersion, on_delete=models.CASCADE, related_name="sources")
+    name = models.TextField(blank=True, help_text="Within the set; empty for the document itself.")
+    format = models.CharField(max_length=10)
+    text = models.TextField()
+
+    class Meta:
+        ordering = ["version", "name"]
+        constraints = [models.UniqueConstraint(fields=["version", "name"], name="document_source_once")]
+
+    def __str__(self) -> str:
+        return self.name or "the document"
+
+
+class DocumentPage(models.Model):
+    """Pieces of a version's document that stand together."""
+
+    version = models.ForeignKey(ExternalServiceVersion, on_delete=models.CASCADE, related_name="pages")
+    number = models.PositiveIntegerField()
+    pieces = models.TextField(help_text="A JSON object: pieces by their JSON pointers.")
+
+    class Meta:
+        ordering = ["version", "number"]
+        constraints = [models.UniqueConstraint(fields=["version", "number"], name="document_page_once")]
+
+    def __str__(self) -> str:
+        return f"page {self.number}"
+
 
 class Operation(models.Model):
     """One callable operation of a version."""
@@ -97,9 +159,12 @@ class Operation(models.Model):
     name = models.CharField(max_length=255, help_text="How Python calls it; unique and stable within the service.")
     method = models.CharField(max_length=10)
     path = models.TextField()
-    definition = JsonTextField(help_text="Parameters, body and answers; schemas are pointers into the document.")
+    tag = models.CharField(max_length=255, blank=True, help_text="The document's first tag for it.")
+    summary = models.TextField(blank=True)
+    is_deprecated = models.BooleanField(default=False)
+    definition = models.TextField(help_text="Parameters, body and answers; schemas are pointers into the document.")
     is_asynchronous = models.BooleanField(default=False)
-    callbacks = JsonTextField(default=list)
+    callbacks = models.TextField(default="[]")
     problems = JsonTextField(default=list)
 
     objects = OperationQuerySet.as_manager()
@@ -113,6 +178,21 @@ class Operation(models.Model):
 
     def __str__(self) -> str:
         return self.operation_id
+
+    @cached_property
+    def contract(self) -> OperationDefinition:
+        """What it takes and gives."""
+        return definitions.from_json(self.definition)
+
+    @cached_property
+    def callback_contracts(self) -> tuple[CallbackDefinition, ...]:
+        """The addresses that it calls back."""
+        return definitions.callbacks_from_json(self.callbacks)
+
+    @property
+    def grant_target(self) -> str:
+        """What a permission set grants to let somebody call it."""
+        return f"{self.version.service.name}.{self.name}"
 
 
 class InvocationState(models.TextChoices):
@@ -223,6 +303,15 @@ class CallbackReceipt(models.Model):
     reason = models.TextField(blank=True)
     job = models.ForeignKey(
         "jobs.Job", on_delete=models.SET_NULL, null=True, related_name="+", help_text="The job that runs the handler."
+    )
+    routed_at = models.DateTimeField(null=True, help_text="When somebody routed it by hand.")
+    routed_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    simulated_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+        help_text="Who made it up in the console; empty for one from outside.",
     )
     correlation_id = models.CharField(max_length=128, db_index=True)
 

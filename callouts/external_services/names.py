@@ -6,17 +6,19 @@
 
 import keyword
 import re
-from collections.abc import Iterable
+from collections.abc import Container
+from functools import lru_cache
 
 __all__ = ["OPERATION_NAMES_TAKEN", "allocate", "operation_id_for", "snake_case"]
 
-OPERATION_NAMES_TAKEN = frozenset({"call", "name", "operations"})
+OPERATION_NAMES_TAKEN = frozenset({"call", "mock", "name", "operations", "pages"})
 """What a service's client has itself; an operation of that name gets a number."""
 
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9]+")
 
 
+@lru_cache(maxsize=8192)
 def snake_case(text: str) -> str:
     """Return `text` as a Python name, or "" where no letter or digit of ASCII is in it."""
     name = _NOT_A_NAME.sub("_", _WORD_START.sub("_", text)).strip("_").lower()
@@ -35,11 +37,10 @@ def operation_id_for(method: str, path: str) -> str:
     return "_".join([method.lower(), *(snake_case(part) for part in parts if snake_case(part))])
 
 
-def allocate(wanted: str, taken: Iterable[str]) -> str:
+def allocate(wanted: str, taken: Container[str]) -> str:
     """Return `wanted` or, where that is taken, `wanted_2`, `wanted_3` …"""
-    occupied = set(taken)
     name, number = wanted, 1
-    while name in occupied:
+    while name in taken:
         number += 1
         name = f"{wanted}_{number}"
     return name

@@ -7,10 +7,12 @@ from urllib.parse import quote
 
 from callouts.external_services.definitions import ParameterDefinition
 
-__all__ = ["UnwritableValue", "as_cookie", "as_header", "as_path", "as_query"]
+__all__ = ["UnwritableValue", "as_cookie", "as_header", "as_path", "as_query", "from_header"]
 
 _RESERVED = ":/?#[]@!$&'()*+,;="
-_DELIMITERS = {"spaceDelimited": "%20", "pipeDelimited": "%7C"}
+_DELIMITERS = {"spaceDelimited": "%20", "pipeDelimited": "%7C", "tabDelimited": "%09"}
+"""The last one is OpenAPI 2.0's `tsv`."""
+_PLAIN_DELIMITERS = {"spaceDelimited": " ", "pipeDelimited": "|", "tabDelimited": "\t"}
 
 
 class UnwritableValue(ValueError):
@@ -19,12 +21,14 @@ class UnwritableValue(ValueError):
 
 def as_path(parameter: ParameterDefinition, value: Any) -> str:
     """Return what replaces `{name}` in a path."""
-    if parameter.as_json:
-        text = quote(_json(value), safe="")
+    if parameter.media_type:
+        text = quote(_content(value, parameter), safe="")
     elif parameter.style == "label":
         text = "." + _joined(value, parameter, between="." if parameter.explode else ",")
     elif parameter.style == "matrix":
         text = "".join(f";{part}" for part in _named(parameter, value))
+    elif parameter.style in _DELIMITERS and isinstance(value, list):
+        text = _DELIMITERS[parameter.style].join(_text(item, parameter) for item in value)
     else:
         text = _joined(value, parameter, between=",")
     if text in {"", ".", ".."}:
@@ -36,19 +40,24 @@ def as_path(parameter: ParameterDefinition, value: Any) -> str:
 def as_query(parameter: ParameterDefinition, value: Any) -> list[str]:
     """Return the `name=value` parts of a query."""
     name = quote(parameter.name, safe="")
-    if parameter.as_json:
-        return [f"{name}={quote(_json(value), safe='')}"]
+    if parameter.media_type:
+        return [f"{name}={quote(_content(value, parameter), safe='')}"]
     if parameter.style == "deepObject" and isinstance(value, dict):
         return list(_deep(name, value, parameter))
     delimiter = _DELIMITERS.get(parameter.style)
-    if delimiter and isinstance(value, list) and not parameter.explode:
-        return [f"{name}={delimiter.join(_text(item, parameter) for item in value)}"]
+    if delimiter and isinstance(value, list | dict) and not parameter.explode:
+        items = value if isinstance(value, list) else [part for pair in value.items() for part in pair]
+        return [f"{name}={delimiter.join(_text(item, parameter) for item in items)}"]
     return list(_named(parameter, value))
 
 
 def as_header(parameter: ParameterDefinition, value: Any) -> str:
     """Return the value of a header."""
-    text = _json(value) if parameter.as_json else _plain_joined(value, explode=parameter.explode)
+    if parameter.media_type:
+        text = _content(value, parameter)
+    else:
+        between = _PLAIN_DELIMITERS.get(parameter.style, ",")
+        text = _plain_joined(value, explode=parameter.explode, between=between)
     if not text.isprintable() or not text.isascii():
         raise UnwritableValue("a header holds printable ASCII only")
     return text
@@ -56,7 +65,7 @@ def as_header(parameter: ParameterDefinition, value: Any) -> str:
 
 def as_cookie(parameter: ParameterDefinition, value: Any) -> str:
     """Return a `name=value` pair of the `Cookie` header."""
-    text = _json(value) if parameter.as_json else _plain_joined(value, explode=False)
+    text = _content(value, parameter) if parameter.media_type else _plain_joined(value, explode=False)
     return f"{parameter.name}={quote(text, safe='')}"
 
 
@@ -97,13 +106,13 @@ def _text(value: Any, parameter: ParameterDefinition) -> str:
     return quote(_plain(value), safe=_RESERVED if parameter.allow_reserved and parameter.location == "query" else "")
 
 
-def _plain_joined(value: Any, *, explode: bool) -> str:
+def _plain_joined(value: Any, *, explode: bool, between: str = ",") -> str:
     if isinstance(value, dict):
         if explode:
-            return ",".join(f"{key}={_plain(item)}" for key, item in value.items())
-        return ",".join(part for key, item in value.items() for part in (str(key), _plain(item)))
+            return between.join(f"{key}={_plain(item)}" for key, item in value.items())
+        return between.join(part for key, item in value.items() for part in (str(key), _plain(item)))
     if isinstance(value, list):
-        return ",".join(_plain(item) for item in value)
+        return between.join(_plain(item) for item in value)
     return _plain(value)
 
 
@@ -113,6 +122,27 @@ def _plain(value: Any) -> str:
     if isinstance(value, dict | list):
         raise UnwritableValue("the style has no form for values within values")
     return "" if value is None else _json(value)
+
+
+def _content(value: Any, parameter: ParameterDefinition) -> str:
+    """Write a value in the parameter's media type."""
+    return value if isinstance(value, str) and not parameter.as_json else _json(value)
+
+
+def from_header(text: str, kind: str) -> Any:
+    """Return a header's value in the type of its schema; the text itself where it is not of that type."""
+    try:
+        if kind == "integer":
+            return int(text)
+        if kind == "number":
+            return float(text)
+    except ValueError:
+        return text
+    if kind == "boolean" and text.strip().lower() in {"true", "false"}:
+        return text.strip().lower() == "true"
+    if kind == "array":
+        return [item.strip() for item in text.split(",") if item.strip()]
+    return text
 
 
 def _json(value: Any) -> str:

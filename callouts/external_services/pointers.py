@@ -27,7 +27,12 @@ class PointsNowhere(LookupError):
 
 def join(*parts: str | int, base: str = "") -> str:
     """Return the pointer `base` followed by `parts`, escaped."""
-    return base + "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in parts)
+    for part in parts:
+        text = str(part)
+        if "~" in text or "/" in text:
+            text = text.replace("~", "~0").replace("/", "~1")
+        base = f"{base}/{text}"
+    return base
 
 
 def parse(pointer: str) -> list[str]:
@@ -36,6 +41,8 @@ def parse(pointer: str) -> list[str]:
         return []
     if not pointer.startswith("/"):
         raise InvalidPointer(f"{pointer!r} does not start with a slash.")
+    if "~" not in pointer:
+        return pointer[1:].split("/")
     if _LONE_TILDE.search(pointer):
         raise InvalidPointer(f"{pointer!r} has a ~ that is followed by neither 0 nor 1.")
     return [part.replace("~1", "/").replace("~0", "~") for part in pointer[1:].split("/")]

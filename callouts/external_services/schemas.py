@@ -1,22 +1,26 @@
-"""The schemas of a document: which can be used, and the validators made of those that are.
+"""The validators made of a document's schemas.
 
 A schema is named by its JSON pointer and is turned into JSON Schema 2020-12 when it is first needed, with whatever it
-reaches; what it reaches twice is held once, so circles end. Only what constrains a value is taken over: OpenAPI 3.0's
-own words (`nullable`, a boolean `exclusiveMinimum`) are translated, and a keyword with a value that it cannot have is
-left out, for the service judges in the end.
+reaches; what it reaches twice is held once, so circles end. Only what constrains a value is taken over: the own words
+of OpenAPI 2.0 and 3.0 (`nullable`, a boolean `exclusiveMinimum`) are translated, a `discriminator` chooses, a keyword
+with a value that it cannot have is left out, and where a reference is broken any value is taken: the service judges in
+the end.
 """
 
-from collections.abc import Iterator
+import base64
+import binascii
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import jsonschema_rs
 
 from callouts.external_services import pointers, references
+from callouts.external_services.documents import Dialect
 from callouts.external_services.errors import ArgumentProblem
-from callouts.external_services.references import BrokenReference
+from callouts.external_services.references import BrokenReference, Pieces
 
-__all__ = ["Direction", "SchemaGraph", "SchemaValidator", "compile_schema"]
+__all__ = ["Direction", "SchemaValidator", "compile_schema", "discriminated", "is_given_by_them"]
 
 Direction = Literal["request", "response"]
 """Which way a value goes: `readOnly` properties are not required in requests, `writeOnly` ones not in responses."""
@@ -30,76 +34,13 @@ _COUNTS = frozenset(
 )
 _NUMBERS = frozenset({"maximum", "minimum", "exclusiveMaximum", "exclusiveMinimum", "multipleOf"})
 _TYPES = frozenset({"string", "number", "integer", "boolean", "array", "object", "null"})
+_FORMATS = frozenset({"date", "date-time", "uuid", "ipv4", "ipv6", "byte"})
+"""Formats that a value must have. Others say what a value means to the service, which alone can judge it."""
+_RANGES = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
+_DEEPEST = 200
 _BACKTRACK_LIMIT = 100_000
 _MOST_PROBLEMS = 50
 _HIDDEN = "the value"
-
-
-class SchemaGraph:
-    """Which of a document's schemas reach a broken reference. Every schema is walked once."""
-
-    def __init__(self, content: dict[str, Any]) -> None:
-        self._content = content
-        self._broken: dict[str, BrokenReference] = {}
-        self._used_by: dict[str, list[str]] = {}
-        self._known: set[str] = set()
-
-    def add(self, pointer: str) -> None:
-        """Walk the schema at `pointer` and all that it reaches."""
-        waiting = [pointer]
-        while waiting:
-            node = waiting.pop()
-            if node in self._known:
-                continue
-            self._known.add(node)
-            for target in self._targets(node):
-                self._used_by.setdefault(target, []).append(node)
-                waiting.append(target)
-
-    def spread(self) -> None:
-        """Work out, after the last `add`, which schemas cannot be used because of one that they reach."""
-        waiting = list(self._broken)
-        while waiting:
-            node = waiting.pop()
-            for user in self._used_by.get(node, ()):
-                if user not in self._broken:
-                    self._broken[user] = self._broken[node]
-                    waiting.append(user)
-
-    def problem_of(self, pointer: str) -> BrokenReference | None:
-        """Return why the schema at `pointer` cannot be used, or `None`."""
-        return self._broken.get(pointer)
-
-    def _targets(self, node: str) -> list[str]:
-        found = []
-        try:
-            for pointer, schema in _walk(pointers.resolve(self._content, node), node):
-                reference = references.reference_of(schema)
-                if reference is not None:
-                    found.append(self._existing(references.target_of(reference, at=pointer), reference, pointer))
-        except BrokenReference as broken:
-            self._broken[node] = broken
-        return found
-
-    def _existing(self, target: str, reference: str, at: str) -> str:
-        try:
-            pointers.resolve(self._content, target)
-        except pointers.PointsNowhere:
-            raise BrokenReference(at, f"there is nothing at {reference[:200]}") from None
-        return target
-
-
-def _walk(schema: Any, pointer: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield a schema and the schemas within it; texts of examples and defaults are no schemas."""
-    waiting: list[tuple[str, Any]] = [(pointer, schema)]
-    while waiting:
-        at, found = waiting.pop()
-        if isinstance(found, bool):
-            continue
-        if not isinstance(found, dict):
-            raise BrokenReference(at, "this is no schema")
-        yield at, found
-        waiting.extend(_children(found, at))
 
 
 def _children(schema: dict[str, Any], at: str) -> Iterator[tuple[str, Any]]:
@@ -131,10 +72,10 @@ class SchemaValidator:
 
 
 def compile_schema(
-    content: dict[str, Any], pointer: str, *, is_3_0: bool, direction: Direction = "request"
+    pieces: Pieces, pointer: str, *, dialect: Dialect, direction: Direction = "request"
 ) -> SchemaValidator:
-    """Return the validator for the schema at `pointer`. Raises `BrokenReference`."""
-    bundle = _Translation(content, is_3_0=is_3_0, direction=direction).bundle(pointer)
+    """Return the validator for the schema at `pointer`. Raises `BrokenReference` where there is none."""
+    bundle = _Translation(pieces, dialect=dialect, direction=direction).bundle(pointer)
     try:
         return SchemaValidator(_compiled(bundle))
     except ValueError:
@@ -148,11 +89,20 @@ def compile_schema(
 def _compiled(schema: Any) -> jsonschema_rs.Draft202012Validator:
     return jsonschema_rs.Draft202012Validator(
         schema,
-        validate_formats=False,
+        validate_formats=True,
+        formats={"byte": _is_base64},
         mask=_HIDDEN,
         pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=_BACKTRACK_LIMIT),
         offline=True,
     )
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        base64.b64decode("".join(text.split()).replace("-", "+").replace("_", "/"), validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return True
 
 
 def _leave_out_unreadable_patterns(schema: Any) -> None:
@@ -183,9 +133,9 @@ def _is_readable(pattern: str) -> bool:
 class _Translation:
     """Turns one schema and what it reaches into one JSON Schema."""
 
-    def __init__(self, content: dict[str, Any], *, is_3_0: bool, direction: Direction) -> None:
-        self._content = content
-        self._is_3_0 = is_3_0
+    def __init__(self, pieces: Pieces, *, dialect: Dialect, direction: Direction) -> None:
+        self._pieces = pieces
+        self._is_3_1 = dialect == "3.1"
         self._absent = "readOnly" if direction == "request" else "writeOnly"
         self._keys: dict[str, str] = {}
         self._waiting: list[str] = []
@@ -195,11 +145,12 @@ class _Translation:
         while self._waiting:
             node = self._waiting.pop()
             try:
-                found = pointers.resolve(self._content, node)
+                found = self._pieces.at(node)
             except pointers.PointsNowhere as error:
-                raise BrokenReference(pointer, f"it needs {node}, which is not there") from error
-            translated = self._translate(found, node)
-            schema["$defs"][self._keys[node].removeprefix("#/$defs/")] = translated
+                if node == pointer:
+                    raise BrokenReference(pointer, "there is no schema here") from error
+                found = True
+            schema["$defs"][self._keys[node].removeprefix("#/$defs/")] = self._translate(found, node, 0)
         return schema
 
     def _key(self, pointer: str) -> str:
@@ -208,20 +159,34 @@ class _Translation:
             self._waiting.append(pointer)
         return self._keys[pointer]
 
-    def _translate(self, schema: Any, at: str) -> Any:
-        if not isinstance(schema, dict):
+    def _translate(self, schema: Any, at: str, depth: int) -> Any:
+        if not isinstance(schema, dict) or depth > _DEEPEST:
             return schema if isinstance(schema, bool) else True
-        reference = references.reference_of(schema)
-        if reference is not None and self._is_3_0:
-            return {"$ref": self._key(references.target_of(reference, at=at))}
+        reference = self._reference(schema, at)
+        if reference is not None and not self._is_3_1:
+            return reference
         translated = self._assertions(schema)
-        if reference is not None:
-            translated["$ref"] = self._key(references.target_of(reference, at=at))
+        if isinstance(reference, dict):
+            translated.update(reference)
         for pointer, child in _children(schema, at):
             *_, keyword, name = ["", *pointers.parse(pointer.removeprefix(at))]
-            self._put(translated, keyword, name, self._translate(child, pointer))
+            self._put(translated, keyword, name, self._translate(child, pointer, depth + 1))
         self._require(schema, translated)
-        return self._nullable(translated) if self._is_3_0 and schema.get("nullable") is True else translated
+        self._discriminate(schema, translated, at)
+        nullable = schema.get("nullable") is True or schema.get("x-nullable") is True
+        return self._nullable(translated) if nullable and not self._is_3_1 else translated
+
+    def _reference(self, schema: dict[str, Any], at: str) -> Any:
+        """Return the translation of a schema's reference: `True` for a broken one, `None` where there is none."""
+        reference = references.reference_of(schema)
+        if reference is None and isinstance(schema.get("$dynamicRef"), str):
+            reference = schema["$dynamicRef"]
+        if reference is None:
+            return None
+        try:
+            return {"$ref": self._key(references.target_of(reference, at=at, pieces=self._pieces))}
+        except BrokenReference:
+            return True
 
     @staticmethod
     def _put(translated: dict[str, Any], keyword: str, name: str, child: Any) -> None:
@@ -250,9 +215,24 @@ class _Translation:
             taken["pattern"] = schema["pattern"]
         if schema.get("uniqueItems") is True:
             taken["uniqueItems"] = True
-        if not self._is_3_0 and "const" in schema:
+        if self._is_3_1 and "const" in schema:
             taken["const"] = schema["const"]
+        self._formats(schema, taken)
         return taken
+
+    @staticmethod
+    def _formats(schema: dict[str, Any], taken: dict[str, Any]) -> None:
+        named = schema.get("format")
+        if not isinstance(named, str):
+            return
+        if named in _FORMATS and "string" in taken.get("type", ["string"]):
+            taken["format"] = named
+        if named in _RANGES and "integer" in taken.get("type", []):
+            least, most = _RANGES[named]
+            if "minimum" not in taken and "exclusiveMinimum" not in taken:
+                taken["minimum"] = least
+            if "maximum" not in taken and "exclusiveMaximum" not in taken:
+                taken["maximum"] = most
 
     def _require(self, schema: dict[str, Any], translated: dict[str, Any]) -> None:
         required = schema.get("required")
@@ -263,23 +243,91 @@ class _Translation:
             translated["required"] = sorted(set(kept))
 
     def _is_absent(self, schema: Any) -> bool:
-        try:
-            schema = schema if self._declares(schema) else references.resolve(self._content, schema, "")[0]
-        except BrokenReference:
-            return False
-        return self._declares(schema)
+        return is_given_by_them(self._pieces, schema, self._absent)
 
-    def _declares(self, schema: Any) -> bool:
-        return isinstance(schema, dict) and schema.get(self._absent) is True
+    def _discriminate(self, schema: dict[str, Any], translated: dict[str, Any], at: str) -> None:
+        """Let the discriminator choose among alternatives, so that a message is about the one that was meant."""
+        choices = discriminated(self._pieces, schema, at)
+        if not choices:
+            return
+        name, mapping, is_complete = choices
+        chosen = [
+            {"if": {"properties": {name: {"const": value}}, "required": [name]}, "then": {"$ref": self._key(target)}}
+            for value, target in mapping.items()
+        ]
+        known = {"required": [name], "properties": {name: {"enum": list(mapping)}}}
+        keyword = "oneOf" if "oneOf" in translated else "anyOf"
+        alternatives = translated.pop(keyword)
+        rules = translated.setdefault("allOf", [])
+        if is_complete:
+            rules.extend([known, *chosen])
+        else:
+            # Without a mapping the names of the schemas should be the values, which documents often forget.
+            rules.append({"if": known, "then": {"allOf": chosen}, "else": {"anyOf": alternatives}})
 
     @staticmethod
     def _nullable(translated: dict[str, Any]) -> dict[str, Any]:
-        if "type" not in translated:
+        if "type" not in translated or not {"allOf", "anyOf", "oneOf"}.isdisjoint(translated):
             return {"anyOf": [translated, {"type": "null"}]}
         translated["type"] = sorted({*translated["type"], "null"})
         if "enum" in translated and None not in translated["enum"]:
             translated["enum"] = [*translated["enum"], None]
         return translated
+
+
+def is_given_by_them(pieces: Pieces, schema: Any, word: str) -> bool:
+    """Return whether a property is declared with `word`, `readOnly` or `writeOnly`, itself or in what it refers to."""
+    if isinstance(schema, dict) and schema.get(word) is True:
+        return True
+    try:
+        found, _ = references.resolve(pieces, schema, "")
+    except BrokenReference:
+        return False
+    return isinstance(found, dict) and found.get(word) is True
+
+
+def discriminated(pieces: Pieces, schema: Mapping[str, Any], at: str) -> tuple[str, dict[str, str], bool] | None:
+    """Return what a discriminator chooses by: a property's name, and a schema's pointer for each of its values.
+
+    The last part tells whether the document maps the values itself. `None` where there is nothing to choose.
+    """
+    discriminator = schema.get("discriminator")
+    name = discriminator.get("propertyName") if isinstance(discriminator, dict) else None
+    alternatives = schema.get("oneOf") or schema.get("anyOf")
+    if not isinstance(name, str) or not isinstance(alternatives, list) or not isinstance(discriminator, dict):
+        return None
+    by_name: dict[str, str] = {}
+    for alternative in alternatives:
+        reference = references.reference_of(alternative)
+        if reference is None:
+            return None
+        try:
+            target = references.target_of(reference, at=at, pieces=pieces)
+            pieces.at(target)
+        except (BrokenReference, pointers.PointsNowhere):
+            return None
+        by_name[pointers.parse(target)[-1]] = target
+    mapping = discriminator.get("mapping")
+    if not isinstance(mapping, dict) or not mapping:
+        return name, by_name, False
+    targets: dict[str, str] = {}
+    for value, given in mapping.items():
+        if isinstance(given, str):
+            found = by_name.get(given) or _target(pieces, given, at)
+            if found is None:
+                return None
+            targets[value] = found
+    missing = {word: target for word, target in by_name.items() if target not in targets.values()}
+    return name, {**targets, **missing}, True
+
+
+def _target(pieces: Pieces, reference: str, at: str) -> str | None:
+    try:
+        target = references.target_of(reference, at=at, pieces=pieces)
+        pieces.at(target)
+    except (BrokenReference, pointers.PointsNowhere):
+        return None
+    return target
 
 
 def _is_number(value: Any) -> bool:

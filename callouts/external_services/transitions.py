@@ -7,6 +7,7 @@ Submitted ──► Waiting ──► Completed
     └──► Completed, TimedOut, Cancelled
 """
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from callouts.external_services.models import Invocation, InvocationState
 from isthmus import clock
 from isthmus.logs import get_logger
 
-__all__ = ["answered", "doubtful", "finish", "not_processed", "sending"]
+__all__ = ["answered", "called_back", "doubtful", "extended", "finish", "not_processed", "sending"]
 
 log = get_logger(__name__)
 
@@ -60,6 +61,19 @@ def answered(invocation_id: UUID, *, status: int, headers: dict[str, str], body:
     )
     if kept and not moved:
         log.info("invocation.answered_after_callback", invocation_id=str(invocation_id), status=status)
+
+
+def called_back(invocation_id: UUID) -> None:
+    """Note that the outside has the request: it called back, and may again."""
+    Invocation.objects.filter(pk=invocation_id, state=InvocationState.SUBMITTED).update(
+        state=InvocationState.WAITING, reason=""
+    )
+
+
+def extended(invocation_id: UUID, expires_at: datetime) -> bool:
+    """Wait longer for an unfinished invocation. Returns false if it is finished, or waits as long already."""
+    waiting = Invocation.objects.filter(pk=invocation_id, state__in=_OPEN, expires_at__lt=expires_at)
+    return bool(waiting.update(expires_at=expires_at))
 
 
 def finish(invocation_id: UUID, state: InvocationState, reason: str = "") -> bool:

@@ -3,20 +3,27 @@
 import uuid
 
 from django import forms
+from django.core.paginator import Paginator
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
+from callouts.callbacks.operating import ROUTABLE
+from callouts.external_services import usage
 from callouts.external_services.console import listed_invocations, listed_receipts, receipt_status, status_of
 from callouts.external_services.models import (
     CallbackReceipt,
     ExternalService,
+    ExternalServiceVersion,
     Invocation,
     InvocationState,
     Operation,
     ReceiptState,
 )
+from callouts.external_services.proposals import proposals, servers
+from callouts.external_services.trying import sample_for_callback
+from isthmus.access import policy
 from isthmus.console import timeline
 from isthmus.console.access import requires
 from isthmus.console.filters import FilterForm
@@ -34,9 +41,33 @@ __all__ = [
     "services",
 ]
 
+OPERATIONS_A_PAGE = 25
+PROBLEMS_SHOWN = 100
 OPEN = "open"
 ATTENTION = "attention"
 LATEST_SHOWN = 10
+
+
+class OperationFilters(FilterForm[Operation]):
+    """Filters of operations."""
+
+    q = forms.CharField(label="Name, path or tag", required=False, max_length=200)
+    since = None  # type: ignore[assignment]  # how a form drops a field; operations have no time
+
+    def narrow(self, rows: QuerySet[Operation]) -> QuerySet[Operation]:
+        """Return the operations that every valid filter lets through."""
+        text = self.given("q")
+        return self.matching(rows, text) if text else rows
+
+    def matching(self, rows: QuerySet[Operation], text: str) -> QuerySet[Operation]:
+        """Return the operations with the text in their name, path, tag or summary."""
+        return rows.filter(
+            Q(name__icontains=text)
+            | Q(operation_id__icontains=text)
+            | Q(path__icontains=text)
+            | Q(tag__icontains=text)
+            | Q(summary__icontains=text)
+        )
 
 
 class InvocationFilters(FilterForm[Invocation]):
@@ -103,13 +134,15 @@ class ReceiptFilters(FilterForm[CallbackReceipt]):
 def services(request: HttpRequest) -> HttpResponse:
     """List the registered services."""
     found = ExternalService.objects.select_related("named_credential", "active_version").defer(
-        "active_version__document"
+        "active_version__page_starts", "active_version__anchors", "active_version__changes"
     )
     counted = found.annotate(
         operation_count=Count("active_version__operations", distinct=True),
         is_waited_for=Exists(Invocation.objects.waiting().filter(service=OuterRef("pk"))),
     )
-    return render(request, "external_services/list.html", {"services": counted, "tab": "services"})
+    used = usage.of_services(counted.values_list("name", flat=True))
+    rows = [(service, used.get(service.name)) for service in counted]
+    return render(request, "external_services/list.html", {"services": rows, "tab": "services"})
 
 
 @require_safe
@@ -117,11 +150,18 @@ def services(request: HttpRequest) -> HttpResponse:
 def service(request: HttpRequest, name: str) -> HttpResponse:
     """Show one service: where it is, what it can do, what could not be registered, what was asked of it last."""
     found = get_object_or_404(
-        ExternalService.objects.select_related("named_credential", "active_version").defer("active_version__document"),
+        ExternalService.objects.select_related("named_credential", "active_version").defer(
+            "active_version__page_starts", "active_version__anchors"
+        ),
         name=name,
     )
     version = found.active_version
-    operations = Operation.objects.filter(version=version).defer("definition").order_by("path", "method")
+    filters = OperationFilters(request.GET)
+    listed = (
+        Operation.objects.filter(version=version).defer("definition", "callbacks").order_by("tag", "path", "method")
+    )
+    page = Paginator(filters.narrow(listed), OPERATIONS_A_PAGE).get_page(request.GET.get("page"))
+    used = usage.of_operations(found, [operation.operation_id for operation in page.object_list])
     last = [
         (row, status_of(row))
         for row in listed_invocations().filter(service=found).order_by("-submitted_at", "pk")[:LATEST_SHOWN]
@@ -129,19 +169,25 @@ def service(request: HttpRequest, name: str) -> HttpResponse:
     context = {
         "service": found,
         "version": version,
-        "operations": operations,
-        "problems": [problem_text(problem) for problem in version.problems or []] if version else [],
-        "versions": found.versions.defer("document", "problems").select_related("registered_by").order_by("-number"),
+        "filters": filters,
+        "page": page,
+        "rows": [(operation, used.get(operation.operation_id)) for operation in page.object_list],
+        "problems": (version.problems or [])[:PROBLEMS_SHOWN] if version else [],
+        "number_of_problems": len(version.problems or []) if version else 0,
+        "versions": found.versions.defer("page_starts", "anchors", "problems", "changes")
+        .select_related("registered_by")
+        .order_by("-number"),
+        "newer": _newest(found),
+        "proposals": list(proposals(version)) if version and not found.named_credential else [],
+        "server": next(iter(servers(version)), "") if version and not found.named_credential else "",
+        "may_operate": policy.is_granted(request.user, "console", "operate", "*"),
         "last": last,
     }
     return render(request, "external_services/service.html", context)
 
 
-def problem_text(problem: object) -> str:
-    """Return one problem of a document as a line: what it concerns, where, and why."""
-    if not isinstance(problem, dict):
-        return str(problem)
-    return " · ".join(str(value) for value in problem.values() if value)
+def _newest(service: ExternalService) -> ExternalServiceVersion | None:
+    return service.versions.order_by("-number").only("number", "service").first()
 
 
 @require_safe
@@ -161,14 +207,28 @@ def invocations(request: HttpRequest) -> HttpResponse:
 def invocation(request: HttpRequest, invocation_id: uuid.UUID) -> HttpResponse:
     """Show one invocation: what was asked, what came back, and everything that happened on the way."""
     found = get_object_or_404(
-        Invocation.objects.select_related("service", "operation", "user").defer(
-            "callback_token", "callback_token_digest", "operation__definition"
+        Invocation.objects.select_related("service", "operation__version", "user").defer(
+            "callback_token",
+            "callback_token_digest",
+            "operation__definition",
+            "operation__version__problems",
+            "operation__version__changes",
+            "operation__version__page_starts",
+            "operation__version__anchors",
         ),
         pk=invocation_id,
     )
+    names = list(dict.fromkeys(one.name for one in found.operation.callback_contracts))
+    chosen = request.GET.get("simulate", "") or next(iter(names), "")
+    body, content_type = sample_for_callback(found.operation, chosen)
     context = {
         "invocation": found,
         "status": status_of(found),
+        "callback_names": names,
+        "chosen": chosen,
+        "sample": body,
+        "content_type": content_type,
+        "may_operate": policy.is_granted(request.user, "console", "operate", "*"),
         "receipts": [(row, receipt_status(row)) for row in listed_receipts().filter(invocation=found)],
         "entries": timeline.trace(found.correlation_id).entries,
     }
@@ -192,6 +252,17 @@ def receipts(request: HttpRequest) -> HttpResponse:
 def receipt(request: HttpRequest, receipt_id: uuid.UUID) -> HttpResponse:
     """Show one received callback."""
     found = get_object_or_404(
-        CallbackReceipt.objects.select_related("invocation__service").defer("invocation__callback_token"), pk=receipt_id
+        CallbackReceipt.objects.select_related(
+            "invocation__service", "invocation__operation", "routed_by", "simulated_by"
+        ).defer("invocation__callback_token", "invocation__operation__definition"),
+        pk=receipt_id,
     )
-    return render(request, "external_services/receipt.html", {"receipt": found, "status": receipt_status(found)})
+    names = [one.name for one in found.invocation.operation.callback_contracts] if found.invocation else []
+    context = {
+        "receipt": found,
+        "status": receipt_status(found),
+        "callback_names": list(dict.fromkeys(names)),
+        "can_route": found.state in ROUTABLE,
+        "may_operate": policy.is_granted(request.user, "console", "operate", "*"),
+    }
+    return render(request, "external_services/receipt.html", context)

@@ -2,7 +2,7 @@
 
 PyYAML's own loaders follow YAML 1.1, where `no` is false, `2024-01-01` a date and `12:30:45` a number; documents that
 say so mean texts. Only libyaml's parser is used here; the values are built from its events, so that aliases are
-counted by what they stand for, keys are texts that occur once, and nothing but JSON's types comes out.
+counted by what they stand for, keys are texts, and nothing but JSON's types comes out.
 """
 
 import math
@@ -49,14 +49,17 @@ _STARTS_LIKE_A_CONSTANT = frozenset("~nNtTfF+-.0123456789")
 _EVENTS_BETWEEN_TIME_CHECKS = 20_000
 
 
-def load(text: str, limits: DocumentLimits) -> Any:
+def load(text: str, limits: DocumentLimits, repeated: list[str] | None = None) -> Any:
     """Return the one document in `text` as dicts, lists and scalars that JSON knows.
 
-    Collections that an alias repeats are the same object. Raises `DocumentUnreadable` (with line and column) and
+    Collections that an alias repeats are the same object. Of a key that occurs twice in a mapping the last one counts;
+    it is added to `repeated`. Raises `DocumentUnreadable` (with line and column) and
     `DocumentTooLarge`.
     """
     try:
-        return _Builder(limits).build(yaml.parse(text, Loader=yaml.CSafeLoader))
+        return _Builder(limits, repeated if repeated is not None else []).build(
+            yaml.parse(text, Loader=yaml.CSafeLoader)
+        )
     except UnicodeEncodeError as error:
         raise DocumentUnreadable("The document is no Unicode text.") from error
     except yaml.YAMLError as error:
@@ -84,8 +87,9 @@ class _Anchored:
 
 
 class _Builder:
-    def __init__(self, limits: DocumentLimits) -> None:
+    def __init__(self, limits: DocumentLimits, repeated: list[str]) -> None:
         self._limits = limits
+        self._repeated = repeated
         self._open: list[_Open] = []
         self._anchors: dict[str, _Anchored | None] = {}
         self._documents = 0
@@ -120,7 +124,7 @@ class _Builder:
         parent = self._open[-1] if self._open else None
         if parent is not None and parent.key is None and isinstance(parent.value, dict):
             # Keys stay as they are written: a response is keyed `200`, and JSON knows only texts.
-            self._set_key(parent, event.value, event)
+            self._set_key(parent, event.value)
             parent.is_merging = event.value == "<<" and event.implicit[0]
             return
         value = _scalar(event)
@@ -156,7 +160,7 @@ class _Builder:
         if parent is not None and parent.key is None and isinstance(parent.value, dict):
             if isinstance(found.value, dict | list):
                 raise DocumentUnreadable(f"A key is a text{_at(event.start_mark)}.")
-            self._set_key(parent, str(found.value), event)
+            self._set_key(parent, str(found.value))
             return
         self._place(found.value, found.nodes, event)
 
@@ -179,9 +183,9 @@ class _Builder:
                 parent.value[parent.key] = value
             parent.key, parent.is_merging = None, False
 
-    def _set_key(self, parent: _Open, key: str, event: Event) -> None:
+    def _set_key(self, parent: _Open, key: str) -> None:
         if key in parent.value:
-            raise DocumentUnreadable(f"The key {key!r} occurs twice{_at(event.start_mark)}.")
+            self._repeated.append(key)
         parent.key = key
 
 

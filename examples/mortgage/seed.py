@@ -146,7 +146,13 @@ def seed_partners(warehouse_url: str, crm_url: str, *, api_key: str, login: tupl
 
 def seed_service(document: bytes | None = None) -> RegistrationReport:
     """Register the bank's API from its document (`None`: the copy that lies beside the bank's program)."""
-    return register(SERVICE, document or DOCUMENT.read_bytes(), named_credential="AcmeBank")
+    report = register(SERVICE, document or DOCUMENT.read_bytes(), named_credential="AcmeBank", activation="always")
+    callers = ensure_permission_set(
+        "Mortgage_Applications", "Mortgage applications", grants=[("external_service", "call", f"{SERVICE}.*")]
+    )
+    for user in User.objects.filter(username="operator"):
+        assign(callers, user)
+    return report
 
 
 def in_words(report: RegistrationReport) -> str:

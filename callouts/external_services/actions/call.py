@@ -15,6 +15,7 @@ from callouts.external_services import outgoing
 from callouts.external_services.answers import OperationResponse, response_of
 from callouts.external_services.models import Operation
 from callouts.external_services.outgoing import OutgoingRequest
+from callouts.retrying import RetryPolicy
 
 __all__ = ["call", "idempotency_key_for", "send"]
 
@@ -24,7 +25,9 @@ def call(
     *,
     body: Any = None,
     parameters: dict[str, Any],
+    content_type: str | None = None,
     reference: str | None = None,
+    retry: RetryPolicy | None = None,
     user: AbstractUser | None = None,
     timeout: float | None = None,
     record: str | Model | None = None,
@@ -34,10 +37,18 @@ def call(
     Raises `ArgumentsRefused` and `NotConnected` (nothing was sent), `OperationFailed`, `UnexpectedAnswer`, and the
     errors of `callouts.errors` and `credentials.errors`.
     """
-    arguments = outgoing.bind(operation, body, parameters)
+    arguments = outgoing.bind(operation, body, parameters, content_type)
     key = idempotency_key_for(operation, reference) if reference else None
     request = outgoing.build(operation, arguments, operation.version.service.named_credential, idempotency_key=key)
-    answer = send(operation, request, is_repeatable=request.is_repeatable, user=user, timeout=timeout, record=record)
+    answer = send(
+        operation,
+        request,
+        is_repeatable=request.is_repeatable,
+        user=user,
+        timeout=timeout,
+        record=record,
+        retry=retry,
+    )
     return response_of(operation, answer, is_repeatable=request.is_repeatable)
 
 
@@ -59,6 +70,7 @@ def send(
     timeout: float | None,
     record: str | Model | None,
     invocation_id: uuid.UUID | None = None,
+    retry: RetryPolicy | None = None,
 ) -> requests.Response:
     """Send a request of an operation. Raises `RepeatableInDoubt` for a lost answer where repeating is safe."""
     try:
@@ -69,6 +81,7 @@ def send(
             data=request.data,
             idempotency_key=request.idempotency_key,
             timeout=timeout,
+            retry=retry,
             user=user,
             operation=f"{operation.version.service.name}.{operation.operation_id}",
             record=record,

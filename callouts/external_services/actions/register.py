@@ -2,25 +2,43 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 from django.contrib.auth.models import AbstractUser
 from django.db import transaction
 
-from callouts.external_services import names
-from callouts.external_services.analysis import Analysis, OperationDraft, Problem, analyse
+from callouts.external_services import bulk_rows, definitions, names, uses
+from callouts.external_services.actions.activate import activate
+from callouts.external_services.analysis import Analysis, OperationDraft, analyse
+from callouts.external_services.bundling import DocumentSet, bundled
+from callouts.external_services.collection import collection_paused
+from callouts.external_services.differences import OperationDifference
 from callouts.external_services.documents import Document, read
 from callouts.external_services.errors import DocumentRefused
 from callouts.external_services.limits import DocumentLimits
-from callouts.external_services.models import ExternalService, ExternalServiceVersion, Operation
+from callouts.external_services.models import (
+    DocumentPage,
+    DocumentSource,
+    ExternalService,
+    ExternalServiceVersion,
+    Operation,
+)
+from callouts.external_services.pages import paged
+from callouts.external_services.problems import Problem
+from callouts.external_services.proposals import Proposal, proposals
+from callouts.external_services.references import Content
+from callouts.external_services.version_comparison import changes_between
 from credentials.models import NamedCredential
+from isthmus.audit import actions as audit
 from isthmus.logs import get_logger
 
-__all__ = ["RegisteredOperation", "RegistrationReport", "register"]
+__all__ = ["Activation", "RegisteredOperation", "RegistrationReport", "register"]
 
 log = get_logger(__name__)
 
-_ROWS_A_STATEMENT = 500
+Activation = Literal["unless_breaking", "always", "never"]
+"""When a new version takes over: `unless_breaking` leaves the old one active where a call that was right would fail."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,10 +51,7 @@ class RegisteredOperation:
     method: str
     path: str
     callbacks: tuple[str, ...]
-
-    @property
-    def is_asynchronous(self) -> bool:
-        return bool(self.callbacks)
+    is_asynchronous: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,11 +63,19 @@ class RegistrationReport:
     openapi_version: str
     is_changed: bool
     """False if the active version says the same already; then nothing new was registered."""
+    is_active: bool
+    """False if the version waits to be activated."""
     operations: tuple[RegisteredOperation, ...]
     skipped: tuple[Problem, ...]
     """Operations that cannot be called, with place and reason."""
     problems: tuple[Problem, ...]
     """What does not keep an operation from being called."""
+    changes: tuple[OperationDifference, ...] = ()
+    """What differs from the version that was active."""
+    uses: Mapping[str, list[uses.Use]]
+    """Who uses the operations that changed or are gone, by the operation's Python name."""
+    proposals: tuple[Proposal, ...] = ()
+    """External credentials that would fit the document's security schemes."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as the command line and the API show it."""
@@ -61,6 +84,7 @@ class RegistrationReport:
             "version": self.version,
             "openapi": self.openapi_version,
             "changed": self.is_changed,
+            "active": self.is_active,
             "operations": [
                 {
                     "operationId": operation.operation_id,
@@ -74,6 +98,11 @@ class RegistrationReport:
             ],
             "skipped": [problem.as_json() for problem in self.skipped],
             "problems": [problem.as_json() for problem in self.problems],
+            "changes": [
+                {**change.as_json(), "uses": [use.as_json() for use in self.uses.get(change.name, [])]}
+                for change in self.changes
+            ],
+            "credentials": [proposal.as_json() for proposal in self.proposals],
         }
 
 
@@ -81,24 +110,30 @@ def register(
     name: str,
     document: bytes | str,
     *,
+    documents: DocumentSet | None = None,
     named_credential: NamedCredential | str | None = None,
     label: str | None = None,
     user: AbstractUser | None = None,
+    activation: Activation = "unless_breaking",
 ) -> RegistrationReport:
     """Register a document under the service `name`, which is made if it is not there.
 
-    What works is registered, what does not is listed. The same document again makes no new version. `named_credential`
-    and `label` stay as they are where they are `None`. Raises `DocumentRefused` (nothing is written),
-    `ValidationError` for a malformed name and `NamedCredential.DoesNotExist`.
+    What works is registered, what does not is listed. The same document again makes no new version. `documents` is the
+    set in which references to other documents are looked up; `None`: there are no others. `named_credential` and
+    `label` stay as they are where they are `None`. Raises `DocumentRefused` (nothing is written), `ValidationError`
+    for a malformed name and `NamedCredential.DoesNotExist`.
     """
     limits = DocumentLimits()
-    parsed = read(document, limits=limits)
-    analysis = analyse(parsed, limits)
-    if not analysis.operations:
-        raise DocumentRefused(_nothing_to_call(analysis))
-    with transaction.atomic():
-        service = _locked_service(name, label=label, named_credential=named_credential)
-        report = _register_version(service, parsed, analysis, user)
+    with collection_paused():
+        parsed = read(document, limits=limits)
+        if documents is not None:
+            parsed = bundled(parsed, documents, limits)
+        analysis = analyse(parsed, limits)
+        if not analysis.operations:
+            raise DocumentRefused(_nothing_to_call(analysis))
+        with transaction.atomic():
+            service = _locked_service(name, label=label, named_credential=named_credential)
+            report = _register_version(service, parsed, analysis, user, activation)
     log.info("external_service.registered", service=name, version=report.version, changed=report.is_changed)
     return report
 
@@ -107,7 +142,8 @@ def _nothing_to_call(analysis: Analysis) -> str:
     if not analysis.skipped:
         return "The document has no operations."
     first = analysis.skipped[0]
-    return f"None of the {len(analysis.skipped)} operations can be called; the first: {first.pointer}: {first.reason}."
+    place = f"{first.pointer} (line {first.line})" if first.line else first.pointer
+    return f"None of the {len(analysis.skipped)} operations can be called; the first: {place}: {first.reason}."
 
 
 def _locked_service(name: str, *, label: str | None, named_credential: NamedCredential | str | None) -> ExternalService:
@@ -127,17 +163,56 @@ def _locked_service(name: str, *, label: str | None, named_credential: NamedCred
 
 
 def _register_version(
-    service: ExternalService, document: Document, analysis: Analysis, user: AbstractUser | None
+    service: ExternalService,
+    document: Document,
+    analysis: Analysis,
+    user: AbstractUser | None,
+    activation: Activation,
 ) -> RegistrationReport:
-    active = service.versions.filter(pk=service.active_version_id or 0).defer("document").first()
-    if active is not None and active.digest == document.digest:
-        given = dict(active.operations.values_list("operation_id", "name"))
-        return _report(service, active, analysis, given, is_changed=False)
-    newest = service.versions.order_by("-number").values_list("number", flat=True).first()
+    newest = service.versions.order_by("-number").first()
+    active = service.versions.filter(pk=service.active_version_id or 0).first()
+    same = next((found for found in (active, newest) if found and found.digest == document.digest), None)
+    if same is not None:
+        if activation == "always" and same != active:
+            activate(service, same.number, user=user)
+        return _report(service, same, analysis, _names_in(same), is_changed=False, is_active=same == active)
+    version = _stored(service, (newest.number if newest else 0) + 1, document, analysis, user)
+    given = _python_names(service, analysis.operations)
+    _store_operations(version, analysis, given)
+    changes: list[OperationDifference] = []
+    if active is not None:
+        changes = changes_between(active, version)
+        version.changes = [change.as_json() for change in changes]
+        version.save(update_fields=["changes"])
+    is_breaking = any(change.is_breaking for change in changes)
+    is_active = active is None or activation == "always" or (activation == "unless_breaking" and not is_breaking)
+    if is_active:
+        service.active_version = version
+        service.save(update_fields=["active_version"])
+    audit.record(
+        "external_service.registered",
+        actor=user,
+        target=service.name,
+        details={"version": version.number, "active": is_active, "digest": version.digest},
+    )
+    return _report(service, version, analysis, given, is_changed=True, is_active=is_active, changes=changes)
+
+
+def _names_in(version: ExternalServiceVersion) -> dict[str, str]:
+    return dict(version.operations.values_list("operation_id", "name"))
+
+
+def _stored(
+    service: ExternalService, number: int, document: Document, analysis: Analysis, user: AbstractUser | None
+) -> ExternalServiceVersion:
+    pages = paged(document.content)
+    # Few documents have anchors, and finding them means to look everywhere.
+    has_anchors = any(word in document.canonical for word in (b'"$anchor"', b'"$dynamicAnchor"', b'"$id"'))
     version = ExternalServiceVersion.objects.create(
         service=service,
-        number=(newest or 0) + 1,
-        document=document.text,
+        number=number,
+        page_starts=[start for start, _ in pages],
+        anchors=Content(document.content).anchors if has_anchors else {},
         document_format=document.format,
         openapi_version=document.version,
         title=document.title[:255],
@@ -145,17 +220,30 @@ def _register_version(
         problems=_problems(analysis),
         registered_by_id=user.pk if user else None,
     )
-    given = _python_names(service, analysis.operations)
-    Operation.objects.bulk_create(
-        [_operation(version, draft, given[draft.operation_id]) for draft in analysis.operations],
-        batch_size=_ROWS_A_STATEMENT,
+    bulk_rows.insert(
+        DocumentPage,
+        ["version", "number", "pieces"],
+        ((version.pk, index, pieces) for index, (_, pieces) in enumerate(pages)),
     )
-    service.active_version = version
-    service.save(update_fields=["active_version"])
-    return _report(service, version, analysis, given, is_changed=True)
+    bulk_rows.insert(
+        DocumentSource,
+        ["version", "name", "format", "text"],
+        ((version.pk, name, source.format, _storable(source.text)) for name, source in document.sources.items()),
+    )
+    return version
 
 
-def _problems(analysis: Analysis) -> list[dict[str, str]]:
+def _storable(text: str) -> str:
+    """Return a text without what no database keeps: U+0000, and halves of characters."""
+    clean = text.replace("\x00", "\N{REPLACEMENT CHARACTER}") if "\x00" in text else text
+    try:
+        clean.encode()
+    except UnicodeEncodeError:
+        return clean.encode(errors="replace").decode()
+    return clean
+
+
+def _problems(analysis: Analysis) -> list[dict[str, object]]:
     skipped = [{"effect": "cannot be called", **problem.as_json()} for problem in analysis.skipped]
     return skipped + [{"effect": "", **problem.as_json()} for problem in analysis.problems]
 
@@ -175,17 +263,38 @@ def _python_names(service: ExternalService, drafts: Sequence[OperationDraft]) ->
     return given
 
 
-def _operation(version: ExternalServiceVersion, draft: OperationDraft, name: str) -> Operation:
-    return Operation(
-        version=version,
-        operation_id=draft.operation_id,
-        name=name,
-        method=draft.method,
-        path=draft.path,
-        definition=draft.definition.as_json(),
-        is_asynchronous=bool(draft.callbacks),
-        callbacks=[callback.as_json() for callback in draft.callbacks],
-        problems=[problem.as_json() for problem in draft.problems],
+_COLUMNS = [
+    "version", "operation_id", "name", "method", "path", "tag", "summary", "is_deprecated", "definition",
+    "is_asynchronous", "callbacks", "problems",
+]  # fmt: skip
+
+
+def _store_operations(version: ExternalServiceVersion, analysis: Analysis, given: Mapping[str, str]) -> None:
+    problems_by_operation: dict[str, list[dict[str, object]]] = {}
+    for problem in analysis.problems:
+        if problem.operation:
+            problems_by_operation.setdefault(problem.operation, []).append(problem.as_json())
+    encode = msgspec.json.encode
+    bulk_rows.insert(
+        Operation,
+        _COLUMNS,
+        (
+            (
+                version.pk,
+                draft.operation_id,
+                given[draft.operation_id],
+                draft.method,
+                draft.path,
+                draft.tag[:255],
+                draft.definition.summary,
+                draft.definition.is_deprecated,
+                definitions.as_json(draft.definition),
+                draft.is_asynchronous,
+                definitions.callbacks_as_json(draft.callbacks) if draft.callbacks else "[]",
+                encode(problems_by_operation.get(draft.operation_id, [])).decode(),
+            )
+            for draft in analysis.operations
+        ),
     )
 
 
@@ -196,22 +305,30 @@ def _report(
     given: Mapping[str, str],
     *,
     is_changed: bool,
+    is_active: bool,
+    changes: Sequence[OperationDifference] = (),
 ) -> RegistrationReport:
+    touched = [change.name for change in changes if change.kind != "added"]
     return RegistrationReport(
         service=service.name,
         version=version.number,
         openapi_version=version.openapi_version,
         is_changed=is_changed,
+        is_active=is_active,
         operations=tuple(
             RegisteredOperation(
                 operation_id=draft.operation_id,
                 name=given[draft.operation_id],
                 method=draft.method,
                 path=draft.path,
-                callbacks=tuple(callback.name for callback in draft.callbacks),
+                callbacks=tuple(dict.fromkeys(callback.name for callback in draft.callbacks)),
+                is_asynchronous=draft.is_asynchronous,
             )
             for draft in analysis.operations
         ),
         skipped=analysis.skipped,
         problems=analysis.problems,
+        changes=tuple(changes),
+        uses=uses.of_operations(service, touched) if touched else {},
+        proposals=tuple(proposals(version)),
     )

@@ -6,9 +6,8 @@ reference finds it, and sends the same request with the same `Idempotency-Key` a
 after 1 and finds its invocation.
 """
 
-import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -34,7 +33,6 @@ from callouts.external_services.answers import (
     response_of,
 )
 from callouts.external_services.conf import options
-from callouts.external_services.definitions import OperationDefinition
 from callouts.external_services.errors import (
     HandlerRefused,
     InvocationInDoubt,
@@ -59,6 +57,7 @@ class Submission:
 
     body: Any
     parameters: dict[str, Any]
+    content_type: str | None = None
     callback: type[CallbackHandler]
     callback_timeout: timedelta | None = None
     """How long to wait for a callback; `None`: `ISTHMUS_EXTERNAL_SERVICES_CALLBACK_TIMEOUT_SECONDS`."""
@@ -76,7 +75,7 @@ def submit(operation: Operation, asked: Submission) -> OperationResponse:
     nothing is sent. Raises what `call` raises, and `HandlerRefused`, `ReferenceReused`, `InvocationInDoubt`.
     """
     _refuse_open_transaction()
-    arguments = outgoing.bind(operation, asked.body, asked.parameters)
+    arguments = outgoing.bind(operation, asked.body, asked.parameters, asked.content_type)
     key = idempotency_key_for(operation, asked.reference) if asked.reference else ""
     found = _find(key)
     if found is not None:
@@ -128,7 +127,7 @@ def _new_invocation(operation: Operation, arguments: Arguments, asked: Submissio
         idempotency_key=key or str(invocation_id),
         callback_token=token,
         callback_token_digest=token_digest(token),
-        handler=handler_path(asked.callback, [callback["name"] for callback in operation.callbacks]),
+        handler=handler_path(asked.callback, [callback.name for callback in operation.callback_contracts]),
         request=_redacted(arguments),
         request_digest=arguments.digest,
         record_id=record_id_of(asked.record),
@@ -183,7 +182,7 @@ def _resume(invocation: Invocation, arguments: Arguments, asked: Submission) -> 
 
 
 def _may_repeat(invocation: Invocation) -> bool:
-    return OperationDefinition.from_json(invocation.operation.definition).idempotency_header is not None
+    return invocation.operation.contract.idempotency_header is not None
 
 
 def _stored(invocation: Invocation) -> OperationResponse:
@@ -203,6 +202,7 @@ def _stored(invocation: Invocation) -> OperationResponse:
         body=invocation.response_body,
         invocation_id=invocation.pk,
         is_repeated=True,
+        callback_urls=_unplaced(invocation),
     )
 
 
@@ -247,7 +247,16 @@ def _send(invocation: Invocation, arguments: Arguments, asked: Submission) -> Op
         transitions.answered(
             invocation.pk, status=answer.status_code, headers=dict(response.headers), body=_storable(response.body)
         )
-    return response
+    return replace(response, callback_urls=_unplaced(invocation))
+
+
+def _unplaced(invocation: Invocation) -> dict[str, str]:
+    """Return the addresses that the request had no place for, by callback."""
+    contracts = [one for one in invocation.operation.callback_contracts if one.location == "none"]
+    if not contracts:
+        return {}
+    urls = callback_urls(invocation.operation, invocation.callback_token.reveal())
+    return {one.key or one.name: urls[one.key or one.name] for one in contracts}
 
 
 def _note_lost(invocation: Invocation, error: IsthmusError) -> None:
@@ -285,10 +294,7 @@ def _keep_final_answer(invocation_id: UUID, answer: requests.Response, reason: s
 
 def _redacted(arguments: Arguments) -> dict[str, Any]:
     """Return the arguments as the integration log would show them."""
-    given = arguments.as_json()
-    if isinstance(given.get("body"), bytes):
-        given["body"] = f"[{len(given['body'])} bytes, SHA-256 {hashlib.sha256(given['body']).hexdigest()}]"
-    text = json.dumps(given)
+    text = json.dumps(arguments.as_json())
     try:
         shown: dict[str, Any] = json.loads(redaction.body(text, "application/json", at_most_bytes=2 * len(text) + 1024))
     except ValueError:

@@ -13,7 +13,7 @@ from tests import console_samples as samples
 PAGES = sorted(
     (
         "home", "search", "time-line", "jobs", "job", "schedules", "log", "entry", "queue", "queued", "doubtful",
-        "batches", "batch", "services", "service", "invocations",
+        "batches", "batch", "services", "service", "operation", "version", "invocations",
         "invocation", "callbacks", "callback", "events", "event-log", "event",
     )
 )  # fmt: skip

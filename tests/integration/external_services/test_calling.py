@@ -21,6 +21,8 @@ from callouts.external_services.errors import (
 )
 from callouts.models import IntegrationLogEntry
 from credentials.errors import PrincipalAccessRefused
+from isthmus.access import actions as access
+from isthmus.access.errors import PermissionRefused
 from isthmus.errors import IsthmusError
 from tests.service_handlers import Outcome
 
@@ -216,8 +218,16 @@ def test_a_service_without_a_named_credential(callout_mock):
 
 def test_who_may_not_use_the_principal_may_not_call(pets, callout_mock, django_user_model):
     stranger = django_user_model.objects.create_user("stranger")
+    with pytest.raises(PermissionRefused, match=r"external_service.call on Pets.get_pet"):
+        pets.get_pet(pet_id="1", user=stranger)
+    access.assign(
+        access.ensure_permission_set("Pets", "Pets", grants=[("external_service", "call", "Pets.get_pet")]), stranger
+    )
+    stranger = django_user_model.objects.get(username="stranger")
     with pytest.raises(PrincipalAccessRefused):
         pets.get_pet(pet_id="1", user=stranger)
+    with pytest.raises(PermissionRefused, match=r"Pets.put_pet"):
+        pets.put_pet(pet_id="1", body={}, user=stranger)
     assert callout_mock.calls == []
 
 

@@ -55,8 +55,8 @@ def test_what_cannot_be_registered(arguments, told):
 
 def test_check_reads_and_stores_nothing(tmp_path):
     (tmp_path / "a.json").write_bytes(SEED_DOCUMENT.read_bytes())
-    (tmp_path / "b.yaml").write_text("swagger: '2.0'\npaths: {}\n")
-    broken = {"get": {"operationId": "x", "parameters": [{"$ref": "#/none"}]}}
+    (tmp_path / "b.yaml").write_text("swagger: '1.2'\npaths: {}\n")
+    broken = {"get": {"operationId": "x", "requestBody": {"$ref": "#/none"}}}
     (tmp_path / "c.yml").write_text(json.dumps({"openapi": "3.1.0", "paths": {"/x": broken, "/y": {"get": {}}}}))
     (tmp_path / "d.txt").write_text("not looked at")
     out = io.StringIO()
@@ -72,7 +72,7 @@ def test_check_reads_and_stores_nothing(tmp_path):
     assert [line["error"] for line in lines[::2]] == [None, None]
     assert lines[1]["error"].startswith("UNSUPPORTED_OPENAPI_VERSION: ")
     [skipped] = lines[2]["skipped"]
-    assert (skipped["operation"], skipped["pointer"]) == ("x", "/paths/~1x/get/parameters/0")
+    assert (skipped["operation"], skipped["pointer"]) == ("x", "/paths/~1x/get/requestBody")
     assert not ExternalService.objects.exists()
 
 

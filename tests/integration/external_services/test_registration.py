@@ -9,7 +9,9 @@ from django.db import connection
 
 from callouts.external_services import external_service
 from callouts.external_services.actions import register
+from callouts.external_services.documents import read
 from callouts.external_services.errors import DocumentRefused, UnknownExternalService, VersionUnsupported
+from callouts.external_services.loaded import document_of
 from callouts.external_services.models import ExternalService, ExternalServiceVersion, Operation
 from credentials.models import NamedCredential
 from tests.service_fixtures import BANK_DOCUMENT, SEED_DOCUMENT
@@ -29,6 +31,7 @@ def test_the_published_mortgage_document_is_registered_word_for_word():
         "version": 1,
         "openapi": "3.0.0",
         "changed": True,
+        "active": True,
         "operations": [
             {
                 "operationId": "SubmitApplication",
@@ -41,9 +44,13 @@ def test_the_published_mortgage_document_is_registered_word_for_word():
         ],
         "skipped": [],
         "problems": [],
+        "changes": [],
+        "credentials": [],
     }
     service = ExternalService.objects.get()
-    assert json.loads(service.active_version.document) == json.loads(SEED_DOCUMENT.read_bytes())
+    [source] = service.active_version.sources.all()
+    assert source.text == SEED_DOCUMENT.read_text()
+    assert document_of(service.active_version).at("/paths") == json.loads(source.text)["paths"]
     assert service.active_version.title == "Acme Mortgages"
     assert external_service("AcmeMortgages").operations == {"submit_application": "SubmitApplication"}
 
@@ -51,7 +58,7 @@ def test_the_published_mortgage_document_is_registered_word_for_word():
 def test_the_same_document_in_another_form_changes_nothing():
     yaml = BANK_DOCUMENT.read_bytes()
     first = register("Bank", yaml)
-    as_json = ExternalServiceVersion.objects.get().document
+    as_json = json.dumps(read(yaml).content)
     again = register("Bank", as_json)
     assert (first.is_changed, again.is_changed) == (True, False)
     assert (first.version, again.version) == (1, 1)
@@ -61,7 +68,7 @@ def test_the_same_document_in_another_form_changes_nothing():
 
 def test_another_document_makes_another_version_and_the_old_one_stays():
     register("S", document("a", "b"))
-    report = register("S", document("a", "c"))
+    report = register("S", document("a", "c"), activation="always")
     assert (report.version, report.is_changed) == (2, True)
     service = ExternalService.objects.get()
     assert service.active_version.number == 2
@@ -75,15 +82,16 @@ def test_another_document_makes_another_version_and_the_old_one_stays():
 
 
 def test_what_does_not_work_is_kept_with_the_version():
-    paths = {"/a": {"get": {"operationId": "a"}}, "/b": {"get": {"operationId": "b", "parameters": [{"$ref": "#/x"}]}}}
-    report = register("S", json.dumps({"openapi": "3.0.0", "paths": paths}))
+    paths = {"/a": {"get": {"operationId": "a"}}, "/b": {"post": {"operationId": "b", "requestBody": {"$ref": "#/x"}}}}
+    report = register("S", json.dumps({"openapi": "3.0.0", "paths": paths}, indent=1))
     assert [found.operation for found in report.skipped] == ["b"]
     assert ExternalServiceVersion.objects.get().problems == [
         {
             "effect": "cannot be called",
             "operation": "b",
-            "pointer": "/paths/~1b/get/parameters/0",
+            "pointer": "/paths/~1b/post/requestBody",
             "reason": "there is nothing at #/x",
+            "line": 12,
         }
     ]
     assert list(Operation.objects.values_list("name", flat=True)) == ["a"]
@@ -91,7 +99,7 @@ def test_what_does_not_work_is_kept_with_the_version():
 
 @pytest.mark.parametrize(
     ("given", "error"),
-    [("{", DocumentRefused), ('{"swagger": "2.0"}', VersionUnsupported), (document(), DocumentRefused)],
+    [("{", DocumentRefused), ('{"swagger": "1.2"}', VersionUnsupported), (document(), DocumentRefused)],
 )
 def test_a_document_that_is_refused_leaves_nothing_behind(given, error):
     with pytest.raises(error):

@@ -13,7 +13,7 @@ from callouts.models import IntegrationLogEntry
 from credentials.errors import PrincipalAccessRefused, UnknownNamedCredential
 from crm.models import Case, Contact
 from examples.mortgage.callbacks import SubmitApplicationCallback
-from isthmus.access.actions import issue_access_token
+from isthmus.access.actions import assign, ensure_permission_set, issue_access_token
 from isthmus.objects.actions import Operation, save
 from isthmus.objects.errors import UnknownObject
 
@@ -49,6 +49,8 @@ def test_an_unknown_credential_is_refused_and_logged(desk):
 
 def test_a_user_without_the_principal_sends_nothing(desk):
     stranger = User.objects.create_user("stranger")
+    callers = ensure_permission_set("Callers", "Callers", grants=[("external_service", "call", "*")])
+    assign(callers, stranger)
     with pytest.raises(PrincipalAccessRefused):
         external_service("AcmeMortgages").submit_application(
             body=BODY, callback=SubmitApplicationCallback, reference="x", user=stranger

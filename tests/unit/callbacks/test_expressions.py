@@ -106,6 +106,10 @@ def test_before_the_answer_nothing_of_it_is_known(text):
         ("$request.body#/a/b", Placement("body", "/a/b")),
         ("{$request.query.u}/done", Placement("query", "u", "/done")),
         ("{$request.query.u}?id=1", Placement("query", "u", "?id=1")),
+        (
+            "{$request.query.u}/{$request.body#/id}?code={$statusCode}",
+            Placement("query", "u", "/{$request.body#/id}?code={$statusCode}"),
+        ),
     ],
 )
 def test_where_an_address_is_placed(template, placed):
@@ -115,8 +119,8 @@ def test_where_an_address_is_placed(template, placed):
 @pytest.mark.parametrize(
     ("template", "reason"),
     [
-        ("http://fixed/url", "exactly one expression"),
-        ("{$request.query.u}{$request.query.v}", "exactly one expression"),
+        ("http://fixed/url", "no expression reads"),
+        ("{$request.query.u}{$request.query.v}", "would change the address"),
         ("https://{$request.query.host}/x", "a text before"),
         ("{$response.body#/url}", "read from the answer"),
         ("{$response.header.Location}", "read from the answer"),

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from callouts.external_services.analysis import Problem, analyse
+from callouts.callbacks.addresses import find_callbacks
+from callouts.external_services.analysis import analyse
+from callouts.external_services.definitions import Hints, PageHint, RetryHint
 from callouts.external_services.documents import read
+from tests.integration.external_services.documents import SWAGGER
 
 MORTGAGES = Path(__file__).parents[2] / "service_documents" / "acme_mortgages.json"
 JSON_BODY = {"content": {"application/json": {"schema": {"type": "object"}}}}
@@ -35,7 +38,9 @@ def test_the_mortgage_document_gives_one_asynchronous_operation():
     ]
     [parameter] = draft.callbacks[2].methods["POST"].parameters
     assert (parameter.name, parameter.location, parameter.required) == ("applicationNumber", "header", False)
-    assert draft.definition.answers == {"201": ("application/json",)}
+    assert {status: answer.content_types for status, answer in draft.definition.answers.items()} == {
+        "201": ("application/json",)
+    }
 
 
 def test_what_works_is_taken_and_what_does_not_is_listed():
@@ -59,21 +64,22 @@ def test_what_works_is_taken_and_what_does_not_is_listed():
             }
         },
     )
-    assert only(analysis).operation_id == "good"
-    assert {(found.operation, found.pointer, found.reason) for found in analysis.skipped} == {
+    assert [draft.operation_id for draft in analysis.operations] == ["good", "dangling", "upload", "get_noname"]
+    assert {(found.operation, found.pointer, found.reason) for found in analysis.problems} == {
         ("dangling", "/paths/~1dangling/get/parameters/0", "there is nothing at #/components/parameters/None"),
-        (
-            "remote",
-            "/paths/~1remote/post/requestBody",
-            "it refers to another document (https://x.example/b.yaml#/Body), which is not fetched",
-        ),
-        ("loop", "/paths/~1loop/post/requestBody", "it refers to itself"),
-        ("upload", "/paths/~1upload/post/requestBody/content", "a body cannot be written as multipart/form-data"),
         (
             "get_noname",
             "/paths/~1noname/get/parameters/0",
-            "a parameter needs a name, and a place that is path, query, header or cookie",
+            "a parameter needs a name, and a place that is path, query, header or cookie; it is left out",
         ),
+    }
+    assert {(found.operation, found.pointer, found.reason) for found in analysis.skipped} == {
+        (
+            "remote",
+            "/paths/~1remote/post/requestBody",
+            "it refers to another document (https://x.example/b.yaml#/Body), which is not there",
+        ),
+        ("loop", "/paths/~1loop/post/requestBody", "it refers to itself"),
         ("GET /text", "/paths/~1text/get", "this is no operation"),
         ("nopath", "/paths/nopath", "a path starts with a slash"),
         ("/item", "/paths/~1item", "there is nothing at #/paths/~1nowhere"),
@@ -81,20 +87,35 @@ def test_what_works_is_taken_and_what_does_not_is_listed():
     }
 
 
-def test_a_broken_schema_takes_along_whatever_reaches_it_and_nothing_else():
+def test_problems_are_told_with_their_lines():
+    document = """openapi: 3.0.3
+paths:
+  /a:
+    get:
+      operationId: a
+      parameters:
+        - in: query
+  /b:
+    trace: {}
+"""
+    analysis = analyse(read(document))
+    assert [(found.pointer, found.line) for found in analysis.problems] == [("/paths/~1a/get/parameters/0", 7)]
+    assert [(found.pointer, found.line) for found in analysis.skipped] == [("/paths/~1b/trace", 9)]
+
+
+def test_a_broken_schema_takes_any_value_and_is_listed():
     def body(name):
         schema = {"$ref": f"#/components/schemas/{name}"}
         return {"operationId": f"use{name}", "requestBody": {"content": {"application/json": {"schema": schema}}}}
 
     analysis = analysed(
-        {f"/{name}": {"post": body(name)} for name in ("Bad", "UsesBad", "Round", "Fine")},
+        {f"/{name}": {"post": body(name)} for name in ("Bad", "Round", "Fine")},
         components={
             "schemas": {
                 "Bad": {"type": "array", "items": {"$ref": "#/components/schemas/Missing"}},
-                "UsesBad": {"properties": {"bad": {"$ref": "#/components/schemas/Bad"}}},
                 "Round": {"properties": {"next": {"$ref": "#/components/schemas/Round"}}},
                 "Fine": {
-                    "properties": {"$ref": {"type": "string"}},
+                    "properties": {"$ref": {"type": "string"}, "example": {"$ref": "#/components/schemas/Gone"}},
                     "example": {"$ref": "#/not/a/reference"},
                     "enum": [{"$ref": "x"}],
                     "default": {"$ref": "y"},
@@ -102,12 +123,15 @@ def test_a_broken_schema_takes_along_whatever_reaches_it_and_nothing_else():
             }
         },
     )
-    assert [draft.operation_id for draft in analysis.operations] == ["useRound", "useFine"]
-    place, reason = "/components/schemas/Bad/items", "there is nothing at #/components/schemas/Missing"
-    assert analysis.skipped == (
-        Problem(operation="useBad", pointer=place, reason=reason),
-        Problem(operation="useUsesBad", pointer=place, reason=reason),
-    )
+    assert [draft.operation_id for draft in analysis.operations] == ["useBad", "useRound", "useFine"]
+    assert analysis.skipped == ()
+    assert [(found.pointer, found.reason) for found in analysis.problems] == [
+        ("/components/schemas/Bad/items", "there is nothing at #/components/schemas/Missing; any value is taken here"),
+        (
+            "/components/schemas/Fine/properties/example",
+            "there is nothing at #/components/schemas/Gone; any value is taken here",
+        ),
+    ]
 
 
 def test_operations_without_an_id_or_with_one_that_is_taken_get_one_from_their_path():
@@ -164,7 +188,9 @@ def test_python_names_of_parameters_are_unique_and_leave_the_callers_words_alone
         (["text/plain", "application/json"], "json", "application/json"),
         (["application/xml", "application/vnd.api+json"], "json", "application/vnd.api+json"),
         (["multipart/form-data", "application/x-www-form-urlencoded"], "form", "application/x-www-form-urlencoded"),
-        (["application/xml"], "text", "application/xml"),
+        (["text/plain", "application/xml"], "xml", "application/xml"),
+        (["image/png", "multipart/mixed"], "multipart", "multipart/mixed"),
+        (["image/png", "text/csv"], "text", "text/csv"),
         (["image/png"], "binary", "image/png"),
         (["*/*"], "json", "*/*"),
     ],
@@ -209,30 +235,60 @@ CALLED = {"post": {"requestBody": JSON_BODY, "responses": {"200": {"description"
 @pytest.mark.parametrize(
     ("callback", "reason"),
     [
-        ({"{$response.body#/url}": CALLED}, "read from the answer"),
-        ({"http://{$request.query.host}/": CALLED}, "a text before the expression"),
-        ({"{$request.query.a}": CALLED, "{$request.query.b}": CALLED}, "none or several"),
-        ({}, "none or several"),
-        ({"{$request.nothing}": CALLED}, "no runtime expression"),
-        ({"{$request.path.elsewhere}": CALLED}, "the path has no parameter 'elsewhere'"),
         ({"{$request.query.a}": {}}, "no method"),
-        ({"{$request.query.a}": {"post": {"requestBody": {"content": {"image/png": {}}}}}}, "cannot bring image/png"),
         ({"{$request.query.a}": {"$ref": "#/components/pathItems/None"}}, "there is nothing at"),
         ({"$ref": "#/components/callbacks/None"}, "there is nothing at"),
         ({"{$request.query.a}": {"post": {"requestBody": {"$ref": "#/components/requestBodies/None"}}}}, "nothing at"),
-        ({"{$request.query.a}": {"post": {"requestBody": BROKEN_BODY}}}, "there is nothing at"),
+        ("soon", "this is no callback"),
     ],
 )  # fmt: skip
-def test_a_callback_that_cannot_be_placed_is_a_problem_and_the_operation_stays(callback, reason):
+def test_a_callback_that_cannot_be_received_is_a_problem_and_the_operation_stays(callback, reason):
     analysis = with_callbacks({"done": callback, "good": {"{$request.query.good}": CALLED}})
     assert [found.name for found in only(analysis).callbacks] == ["good"]
     assert any(reason in found.reason and found.operation == "op" for found in analysis.problems)
 
 
-def test_a_body_address_needs_a_json_body():
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ("{$response.body#/url}", "read from the answer"),
+        ("http://{$request.query.host}/", "a text before the expression"),
+        ("https://fixed.example/hook", "no expression reads"),
+        ("{$request.nothing}", "no runtime expression"),
+        ("{$request.path.elsewhere}", "the path has no parameter 'elsewhere'"),
+    ],
+)
+def test_an_address_that_has_no_place_is_told_to_the_caller(expression, reason):
+    analysis = with_callbacks({"done": {expression: CALLED}})
+    [callback] = only(analysis).callbacks
+    assert (callback.name, callback.location, callback.expression) == ("done", "none", expression)
+    assert not only(analysis).is_asynchronous
+    assert reason in analysis.problems[-1].reason
+    assert "told to the caller" in analysis.problems[-1].reason
+
+
+def test_a_callback_with_several_addresses_and_methods():
+    item = {"post": CALLED["post"], "put": CALLED["post"]}
+    analysis = with_callbacks({"done": {"{$request.query.a}": item, "{$request.body#/b}": CALLED}})
+    assert [(found.key or found.name, found.location, found.place, list(found.methods)) for found in
+            only(analysis).callbacks] == [
+        ("done", "query", "a", ["PUT", "POST"]), ("done_2", "body", "/b", ["POST"])
+    ]  # fmt: skip
+    assert {found.python_name for found in only(analysis).callbacks} == {"done"}
+
+
+def test_a_document_says_which_callbacks_are_repeated():
+    callbacks = {
+        "progress": {"x-isthmus-repeats": True, "{$request.query.a}": CALLED},
+        "done": {"{$request.query.b}": CALLED},
+    }
+    assert [found.repeats for found in only(with_callbacks(callbacks)).callbacks] == [True, False]
+
+
+def test_a_body_address_needs_a_body_with_fields():
     operation = {"get": {"operationId": "op", "callbacks": {"done": {"{$request.body#/url}": CALLED}}}}
     analysis = analysed({"/x": operation})
-    assert only(analysis).callbacks == ()
+    assert [found.location for found in only(analysis).callbacks] == ["none"]
     assert "which the operation does not send" in analysis.problems[0].reason
 
 
@@ -240,12 +296,15 @@ def test_callbacks_at_one_place_differ_by_what_is_appended():
     analysis = with_callbacks(
         {
             "yes": {"{$request.query.url}/yes": CALLED},
-            "no": {"{$request.query.url}/no": CALLED},
+            "no": {"{$request.query.url}/no/{$request.body#/id}": CALLED},
             "again": {"{$request.query.url}/yes": CALLED},
         }
     )
-    assert [(found.name, found.suffix) for found in only(analysis).callbacks] == [("yes", "/yes"), ("no", "/no")]
-    assert "cannot be told apart" in analysis.problems[-1].reason
+    found = only(analysis).callbacks
+    assert [one.suffix for one in found] == ["/yes", "/no/{$request.body#/id}", "/yes"]
+    assert [one.name for one in find_callbacks(found, "yes", "/yes")] == ["yes", "again"]
+    assert [one.name for one in find_callbacks(found, "yes", "/no/7")] == ["no"]
+    assert find_callbacks(found, "yes", "/maybe") == []
 
 
 def test_openapi_3_1_documents():
@@ -261,3 +320,67 @@ def test_paths_that_are_no_mapping(paths):
     analysis = analysed(paths)
     assert analysis.operations == ()
     assert [found.pointer for found in analysis.problems] == ["/paths"]
+
+
+def test_openapi_2_0_documents():
+    analysis = analyse(read(json.dumps(SWAGGER)))
+    assert (analysis.skipped, analysis.problems) == ((), ())
+    listing, adding, photo = (draft.definition for draft in analysis.operations)
+    assert [(one.name, one.style, one.explode, one.schema) for one in listing.parameters] == [
+        ("page", "form", False, "/parameters/Page"),
+        ("tags", "pipeDelimited", False, "/paths/~1pets/get/parameters/0"),
+        ("ids", "form", True, "/paths/~1pets/get/parameters/1"),
+    ]
+    assert listing.server_path == "/v1"
+    assert listing.answers["200"].content_types == ("application/json", "application/xml")
+    assert [(one.name, one.schema) for one in listing.answers["200"].headers] == [
+        ("X-Left", "/paths/~1pets/get/responses/200/headers/X-Left")
+    ]
+    assert (adding.body.kind, adding.body.required, adding.body.schema) == (
+        "json", True, "/paths/~1pets/post/parameters/0/schema"
+    )  # fmt: skip
+    [media] = photo.body.media
+    assert (media.kind, media.has_all_fields) == ("multipart", True)
+    assert [(one.name, one.is_file, one.required) for one in media.fields] == [
+        ("file", True, True), ("title", False, False)
+    ]  # fmt: skip
+
+
+def test_security_answers_and_hints():
+    answers = {
+        "200": {
+            "headers": {"X-RateLimit-Remaining": {"schema": {"type": "integer"}}},
+            "content": {
+                "application/json": {
+                    "schema": {"properties": {"nextPageToken": {"type": "string"}, "items": {"type": "array"}}}
+                }
+            },
+        },
+        "429": {"headers": {"Retry-After": {}}},
+    }
+    operation = {
+        "operationId": "op",
+        "parameters": [{"name": "pageToken", "in": "query"}, {"name": "pageSize", "in": "query"}],
+        "responses": answers,
+        "security": [{"key": []}],
+    }
+    definition = only(analysed({"/x": {"get": operation}}, security=[{"other": []}])).definition
+    assert definition.security == (("key",),)
+    assert definition.hints == Hints(
+        pages=PageHint(
+            kind="token", parameter="pageToken", field="/nextPageToken", items="/items", size_parameter="pageSize"
+        ),
+        retry=RetryHint(statuses=("429",)),
+        limit_headers=("X-RateLimit-Remaining",),
+    )
+    assert only(analysed({"/x": {"get": {}}}, security=[{"other": []}])).definition.security == (("other",),)
+
+
+def test_retries_that_the_document_declares():
+    declared = {
+        "strategy": "backoff",
+        "backoff": {"initialInterval": 500, "exponent": 2, "maxInterval": 60000, "maxElapsedTime": 4000},
+        "statusCodes": ["5XX", 429],
+    }
+    found = only(analysed({"/x": {"get": {"x-speakeasy-retries": declared}}})).definition.hints.retry
+    assert found == RetryHint(statuses=("5XX", "429"), seconds=(0.5, 1.0, 2.0))

@@ -56,9 +56,10 @@ def test_keys_are_texts():
     assert load("200: a\ntrue: b\nnull: c\n") == {"200": "a", "true": "b", "null": "c"}
 
 
-def test_a_key_that_occurs_twice_is_refused_with_its_place():
-    with pytest.raises(DocumentUnreadable, match=r"'a' occurs twice \(line 3, column 1\)"):
-        load("a: 1\nb: 2\na: 3\n")
+def test_of_a_key_that_occurs_twice_the_last_one_counts_and_it_is_remembered():
+    repeated = []
+    assert yaml12.load("a: 1\nb: 2\na: 3", DocumentLimits(), repeated) == {"a": 3, "b": 2}
+    assert repeated == ["a"]
 
 
 def test_aliases_repeat_and_merge_keys_merge():

@@ -1,0 +1,1 @@
+"""Doubles of external services, made from their documents."""
