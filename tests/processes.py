@@ -137,8 +137,15 @@ class Instance:
 
     def start(self, *arguments: str, **environment: str) -> RunningCommand:
         """Start `manage.py <arguments>` in the background; it is ended with the instance."""
-        output = self.folder / f"{arguments[0]}-{len(self._started)}.log"
-        command = RunningCommand([sys.executable, "manage.py", *arguments], {**self.environment, **environment}, output)
+        return self.start_python("manage.py", *arguments, name=arguments[0], **environment)
+
+    def start_python(self, *arguments: str, name: str, **environment: str) -> RunningCommand:
+        """Start Python with these arguments in the background; it is ended with the instance."""
+        output = self.folder / f"{name}-{len(self._started)}.log"
+        paths = os.pathsep.join([str(ROOT), str(ROOT / "platform")])
+        command = RunningCommand(
+            [sys.executable, *arguments], {"PYTHONPATH": paths, **self.environment, **environment}, output
+        )
         self._started.append(command)
         return command
 

@@ -74,6 +74,10 @@ class CallbackHandler:
     """Names of callbacks that may come several times and do not end the invocation, besides those of which the
     document says so (`x-isthmus-repeats: true`)."""
 
+    batch_size: ClassVar[int] = 1
+    """How many callbacks of different invocations a method takes at once, at most, when they come at once. Then it acts
+    under the correlation id of the first."""
+
     def timed_out(self, callbacks: list[Callback]) -> None:
         """React to callbacks that did not come in time. The default does nothing: the state says enough."""
 
@@ -88,7 +92,7 @@ class CallbackHandler:
         return None
 
 
-_RESERVED = frozenset({"method_for", "repeated", "timed_out", "unhandled"})
+_RESERVED = frozenset({"batch_size", "method_for", "repeated", "timed_out", "unhandled"})
 
 
 def handler_path(handler: type[CallbackHandler], callback_names: Sequence[str]) -> str:

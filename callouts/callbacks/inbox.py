@@ -27,7 +27,16 @@ from isthmus.jobs.errors import JobNotRetryable
 from isthmus.jobs.models import Job, JobState
 from isthmus.logs import get_logger
 
-__all__ = ["Answer", "Delivery", "find_invocation", "receive"]
+__all__ = [
+    "DONE",
+    "Answer",
+    "Delivery",
+    "find_invocation",
+    "ordinary",
+    "receipt_of",
+    "receive",
+    "run_accepted",
+]
 
 log = get_logger(__name__)
 
@@ -78,7 +87,7 @@ class Answer:
     job: Job | None = None
 
 
-_DONE = Answer(status=200, message="The callback was processed.")
+DONE = Answer(status=200, message="The callback was processed.")
 _AGAIN = Answer(status=200, message="The callback had been processed before.")
 _TAKEN = Answer(status=200, message="The callback was accepted.")
 _IGNORED = Answer(status=200, message="The callback was received.")
@@ -130,6 +139,41 @@ def receive(invocation: Invocation | None, delivery: Delivery) -> Answer:
     if verdict.answer is not None or verdict.job is None:
         return verdict.answer or _FAILED
     return _run(verdict.job)
+
+
+def ordinary(invocation: Invocation, delivery: Delivery) -> tuple[CallbackDefinition, CallbackRequest] | None:
+    """Return the callback that a delivery is, if nothing about it needs a closer look: then many are taken at once.
+
+    Whether it comes in time and for the first time is not looked at.
+    """
+    candidates = find_callbacks(invocation.operation.callback_contracts, delivery.name, delivery.rest)
+    callback = _meant(invocation, candidates, delivery)
+    request = callback.methods.get(delivery.method) if callback is not None else None
+    if callback is None or request is None or _refused(callback, request, delivery) is not None:
+        return None
+    if _problems(invocation, request, delivery) or _unhandled(invocation, callback) is not None:
+        return None
+    return callback, request
+
+
+def receipt_of(
+    invocation: Invocation, delivery: Delivery, callback: CallbackDefinition, request: CallbackRequest
+) -> CallbackReceipt:
+    """Return the receipt of an accepted delivery, not saved."""
+    return _receipt(invocation, delivery, callback.name, _Verdict(ReceiptState.RECEIVED, "", None), request)
+
+
+def run_accepted(receipt: CallbackReceipt, invocation: Invocation) -> Answer:
+    """Run the handler of an accepted callback that has no job yet, by one of its own; say what to answer."""
+    with transaction.atomic():
+        locked = CallbackReceipt.objects.select_for_update().get(pk=receipt.pk)
+        if locked.job is None:
+            with correlation.bind(invocation.correlation_id):
+                locked.job = handle_callback.enqueue(
+                    receipt_id=str(locked.pk), user=invocation.user, subject=("invocation", str(invocation.pk))
+                )
+            locked.save(update_fields=["job"])
+    return _run(locked.job)
 
 
 def _meant(
@@ -253,7 +297,7 @@ def _run(job: Job) -> Answer:
     job = run_inline(job)
     if job.state == JobState.COMPLETED:
         outcome = (job.result or {}).get("outcome")
-        return _with_job(_LATE if outcome == ReceiptState.LATE else _DONE, job)
+        return _with_job(_LATE if outcome == ReceiptState.LATE else DONE, job)
     if job.is_running:
         return _with_job(_TAKEN, job)
     CallbackReceipt.objects.filter(job=job, state=ReceiptState.RECEIVED).update(
@@ -273,8 +317,20 @@ def _file(
     verdict: _Verdict,
     request: CallbackRequest | None = None,
 ) -> CallbackReceipt:
+    receipt = _receipt(invocation, delivery, callback_name, verdict, request)
+    receipt.save(force_insert=True)
+    return receipt
+
+
+def _receipt(
+    invocation: Invocation,
+    delivery: Delivery,
+    callback_name: str,
+    verdict: _Verdict,
+    request: CallbackRequest | None = None,
+) -> CallbackReceipt:
     is_open = verdict.state == ReceiptState.RECEIVED
-    return CallbackReceipt.objects.create(
+    return CallbackReceipt(
         invocation=invocation,
         callback_name=callback_name[:255],
         method=delivery.method[:10],

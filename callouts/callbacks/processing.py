@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from uuid import UUID
 
+from django.contrib.auth.models import AbstractUser
+
 from callouts.callbacks.bodies import parse_stored
 from callouts.callbacks.handlers import Callback, CallbackHandler, CallbackResponse, load_handler
 from callouts.external_services import transitions
@@ -19,7 +21,7 @@ from isthmus import clock
 from isthmus.access.policy import system_user
 from isthmus.objects.capture import acting_as
 
-__all__ = ["process", "run_timed_out", "time_out"]
+__all__ = ["acting_for", "actor_of", "callback_of", "process", "response_of", "run_timed_out", "time_out"]
 
 
 def process(receipt_id: UUID) -> str:
@@ -41,8 +43,8 @@ def process(receipt_id: UUID) -> str:
     if method is None:
         raise HandlerRefused(f"{invocation.handler} no longer handles {receipt.callback_name}.")
     invocation.refresh_from_db()
-    with _acting_for(invocation):
-        method([_callback(invocation, InvocationState(invocation.state), _response(invocation, receipt, contract))])
+    with acting_for(invocation):
+        method([callback_of(invocation, InvocationState(invocation.state), response_of(invocation, receipt, contract))])
     return _settle(receipt, ReceiptState.PROCESSED, receipt.reason if receipt.routed_at else "")
 
 
@@ -81,8 +83,8 @@ def run_timed_out(invocation_id: UUID) -> None:
     """Call the handler's `timed_out`. Raises whatever that raises."""
     invocation = Invocation.objects.get(pk=invocation_id)
     handler: CallbackHandler = load_handler(invocation.handler)()
-    with _acting_for(invocation):
-        handler.timed_out([_callback(invocation, InvocationState.TIMED_OUT, None)])
+    with acting_for(invocation):
+        handler.timed_out([callback_of(invocation, InvocationState.TIMED_OUT, None)])
 
 
 def _too_late(invocation: Invocation, receipt: CallbackReceipt) -> tuple[ReceiptState, str]:
@@ -97,7 +99,8 @@ def _settle(receipt: CallbackReceipt, state: ReceiptState, reason: str) -> str:
     return state
 
 
-def _callback(invocation: Invocation, state: InvocationState, response: CallbackResponse | None) -> Callback:
+def callback_of(invocation: Invocation, state: InvocationState, response: CallbackResponse | None) -> Callback:
+    """Return what a handler is given."""
     return Callback(
         invocation_id=invocation.pk,
         reference=invocation.reference,
@@ -111,7 +114,8 @@ def _callback(invocation: Invocation, state: InvocationState, response: Callback
     )
 
 
-def _response(invocation: Invocation, receipt: CallbackReceipt, contract: CallbackDefinition) -> CallbackResponse:
+def response_of(invocation: Invocation, receipt: CallbackReceipt, contract: CallbackDefinition) -> CallbackResponse:
+    """Return what a callback brought."""
     request = contract.methods.get(receipt.method)
     content_type = {name.lower(): value for name, value in receipt.headers.items()}.get("content-type", "")
     body = parse_stored(receipt.body, content_type, request.body if request else None, document_of(invocation.version))
@@ -119,8 +123,12 @@ def _response(invocation: Invocation, receipt: CallbackReceipt, contract: Callba
 
 
 @contextmanager
-def _acting_for(invocation: Invocation) -> Iterator[None]:
-    """Do as whoever called the operation, or as the platform where that is nobody any more."""
-    user = invocation.user if invocation.user is not None and invocation.user.is_active else system_user()
-    with acting_as(user, origin="callback"):
+def acting_for(invocation: Invocation) -> Iterator[None]:
+    """Do as whoever called the operation."""
+    with acting_as(actor_of(invocation), origin="callback"):
         yield
+
+
+def actor_of(invocation: Invocation) -> AbstractUser:
+    """Return whoever called the operation, or the platform where that is nobody any more."""
+    return invocation.user if invocation.user is not None and invocation.user.is_active else system_user()
