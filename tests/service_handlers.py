@@ -64,3 +64,16 @@ class Repeating(CallbackHandler):
 
     def application_outcome_rejected(self, callbacks: list[Callback]) -> None:
         pass
+
+
+class Gathering(CallbackHandler):
+    """Takes up to three callbacks at once."""
+
+    batch_size = 3
+    sizes: list[int] = []
+
+    def application_outcome_approved(self, callbacks: list[Callback]) -> None:
+        self.sizes.append(len(callbacks))
+        Contact.objects.bulk_create(
+            [Contact(last_name=callback.response.body["applicationNumber"]) for callback in callbacks]
+        )

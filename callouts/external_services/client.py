@@ -71,7 +71,7 @@ class ExternalServiceClient:
         while the caller waits, `"document"` as the document says, `None` not at all. `user`, `timeout` (seconds) and
         `record` as in `callouts.http`.
         """
-        found = self._operation(operation)
+        found = self.operation(operation)
         access.require_call(user, found)
         given = {**(parameters or {}), **more_parameters}
         if callback is None and found.is_asynchronous:
@@ -113,7 +113,7 @@ class ExternalServiceClient:
         `most`: the greatest number of pages. The arguments are those of the first call. Raises `PagesUnknown` where the
         document says nothing about pages, and what `call` raises.
         """
-        found = self._operation(operation)
+        found = self.operation(operation)
         return paging.pages(found, lambda given: self.call(operation, **given), arguments, most=most)
 
     def __getattr__(self, name: str) -> Callable[..., OperationResponse]:
@@ -135,7 +135,8 @@ class ExternalServiceClient:
             return Operation.objects.active().filter(version__service__name=self.name)
         return Operation.objects.filter(version__service__name=self.name, version__number=self._version)
 
-    def _operation(self, name: str) -> Operation:
+    def operation(self, name: str) -> Operation:
+        """Return an operation by its Python name or its id. Raises `UnknownOperation`."""
         # The version is deferred in part: what its document says is read when it is needed.
         related = self._all().select_related("version__service__named_credential")
         listed = related.defer("version__problems", "version__changes", "version__page_starts", "version__anchors")

@@ -29,6 +29,7 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _REFERENCE = re.compile(rb'"\$ref":"([^"\\]*(?:\\.[^"\\]*)*)"')
+_BEGINNING = 4096
 _NOT_BRACES = bytes(set(range(256)) - set(b"{}[]"))
 
 
@@ -39,6 +40,13 @@ class Source:
     text: str
     format: str
     """What it was written in: `json` or `yaml`."""
+
+    @property
+    def storable(self) -> str:
+        """The text without what no database keeps: U+0000, and halves of characters."""
+        clean = self.text.replace("\x00", "\N{REPLACEMENT CHARACTER}") if "\x00" in self.text else self.text
+        # All ASCII, as most are, needs no look at each character.
+        return clean if clean.isascii() else clean.encode(errors="replace").decode()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,8 +121,10 @@ def parse(given: bytes | str, limits: DocumentLimits, repeated: list[str]) -> tu
     """Parse JSON or YAML; note keys that occur twice. Raises `DocumentUnreadable` and `DocumentTooLarge`."""
     limits.check_size(len(given))
     text = _decoded(given) if isinstance(given, bytes) else given.removeprefix("\ufeff")
-    if text.lstrip()[:1] in {"{", "["}:
-        content, written = _read_braces(text, limits, repeated)
+    if text[:_BEGINNING].lstrip()[:1] in {"{", "["}:
+        # Bytes in UTF-8, as nearly all are, need not be made again.
+        raw = given if isinstance(given, bytes) and len(given) >= len(text) and given[:1] in b"{[ \r\n\t" else None
+        content, written = _read_braces(text, raw, limits, repeated)
     else:
         content, written = yaml12.load(text, limits, repeated), "yaml"
     if not isinstance(content, dict):
@@ -131,10 +141,10 @@ def _decoded(given: bytes) -> str:
         raise DocumentUnreadable(f"The document is not {encoding} text (at byte {error.start}).") from error
 
 
-def _read_braces(text: str, limits: DocumentLimits, repeated: list[str]) -> tuple[Any, str]:
+def _read_braces(text: str, raw: bytes | None, limits: DocumentLimits, repeated: list[str]) -> tuple[Any, str]:
     """Read what looks like JSON; a flow mapping of YAML looks the same."""
     try:
-        return _read_json(text, limits, repeated), "json"
+        return _read_json(text, raw, limits, repeated), "json"
     except json.JSONDecodeError as error:
         try:
             return yaml12.load(text, limits, repeated), "yaml"
@@ -145,9 +155,9 @@ def _read_braces(text: str, limits: DocumentLimits, repeated: list[str]) -> tupl
         raise DocumentTooLarge(f"The document is nested deeper than {limits.max_depth} levels.") from error
 
 
-def _read_json(text: str, limits: DocumentLimits, repeated: list[str]) -> Any:
+def _read_json(text: str, given: bytes | None, limits: DocumentLimits, repeated: list[str]) -> Any:
     """Read JSON quickly where nothing is odd about it, and otherwise so that the oddity can be named."""
-    raw = text.encode(errors="surrogatepass")
+    raw = text.encode(errors="surrogatepass") if given is None else given
     try:
         content = msgspec.json.decode(raw)
     except (msgspec.MsgspecError, ValueError):
@@ -199,7 +209,8 @@ def _is_surely_small(raw: bytes, limits: DocumentLimits) -> bool:
     A round takes away innermost brackets: of every two levels at least one. Braces within texts disturb this a little,
     and a text made for it can deceive: what follows stops at depths of its own, and the decoder had its limit too.
     """
-    if raw.count(b",") + raw.count(b"{") + raw.count(b"[") > limits.max_nodes:
+    # A value takes two bytes at least, itself and what parts it from the next one.
+    if len(raw) // 2 > limits.max_nodes and raw.count(b",") + raw.count(b"{") + raw.count(b"[") > limits.max_nodes:
         return False
     braces, rounds = raw.translate(None, _NOT_BRACES), 0
     while braces and 2 * rounds < limits.max_depth:

@@ -15,7 +15,7 @@ from callouts.external_services.references import BrokenReference, Pieces
 from callouts.external_services.schemas import Direction, SchemaValidator, compile_schema
 from isthmus.logs import get_logger
 
-__all__ = ["document_of", "validator_for"]
+__all__ = ["document_of", "forget", "validator_for"]
 
 log = get_logger(__name__)
 
@@ -42,6 +42,11 @@ class _Kept(Generic[V]):
             while len(self._values) > self._most():
                 self._values.popitem(last=False)
         return made
+
+    def clear(self) -> None:
+        """Forget all of it."""
+        with self._lock:
+            self._values.clear()
 
 
 _documents: _Kept[PagedContent] = _Kept(lambda: _MOST_DOCUMENTS)
@@ -80,3 +85,9 @@ def validator_for(version: ExternalServiceVersion, pointer: str, direction: Dire
             return None
 
     return _validators.get((version.pk, version.digest, pointer, direction), make)
+
+
+def forget() -> None:
+    """Forget everything, as a new process would have it."""
+    for kept in (_documents, _pages, _validators):
+        kept.clear()

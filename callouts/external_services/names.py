@@ -11,7 +11,7 @@ from functools import lru_cache
 
 __all__ = ["OPERATION_NAMES_TAKEN", "allocate", "operation_id_for", "snake_case"]
 
-OPERATION_NAMES_TAKEN = frozenset({"call", "mock", "name", "operations", "pages"})
+OPERATION_NAMES_TAKEN = frozenset({"call", "name", "operation", "operations", "pages"})
 """What a service's client has itself; an operation of that name gets a number."""
 
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")

@@ -38,7 +38,7 @@ class Prism:
     def __enter__(self):
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
-                ["node", str(PRISM), "mock", "--errors", "-h", "127.0.0.1", "-p", str(self.port), str(self._document)],
+                ["node", str(PRISM), "mock", "-h", "127.0.0.1", "-p", str(self.port), str(self._document)],
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )

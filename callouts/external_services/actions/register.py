@@ -228,19 +228,9 @@ def _stored(
     bulk_rows.insert(
         DocumentSource,
         ["version", "name", "format", "text"],
-        ((version.pk, name, source.format, _storable(source.text)) for name, source in document.sources.items()),
+        ((version.pk, name, source.format, source.storable) for name, source in document.sources.items()),
     )
     return version
-
-
-def _storable(text: str) -> str:
-    """Return a text without what no database keeps: U+0000, and halves of characters."""
-    clean = text.replace("\x00", "\N{REPLACEMENT CHARACTER}") if "\x00" in text else text
-    try:
-        clean.encode()
-    except UnicodeEncodeError:
-        return clean.encode(errors="replace").decode()
-    return clean
 
 
 def _problems(analysis: Analysis) -> list[dict[str, object]]:

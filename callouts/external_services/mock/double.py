@@ -29,6 +29,10 @@ from callouts.external_services.references import BrokenReference, resolve
 __all__ = ["Double", "Given", "OutgoingCallback", "Received"]
 
 _PREFERENCE = re.compile(r"(code|example)=\"?([^\";,\s]+)\"?")
+# What says how the answer itself is written; documents copy it from some server.
+_NOT_TO_MAKE_UP = frozenset(
+    {"connection", "content-encoding", "content-length", "date", "keep-alive", "transfer-encoding", "upgrade"}
+)
 _TEMPLATE = re.compile(r"\{[^{}]+\}")
 
 
@@ -234,7 +238,11 @@ class Double:
         status = int(key) if key.isdecimal() else 200 if key == "default" else int(key[0]) * 100
         answer = answers[key]
         media = next(iter(answer.media), None)
-        headers = {header.name: self._header(header) for header in answer.headers if header.required}
+        headers = {
+            header.name: self._header(header)
+            for header in answer.headers
+            if header.required and header.name.lower() not in _NOT_TO_MAKE_UP
+        }
         if media is None:
             return Given(status=status, headers=headers)
         body = sample_of_media(self._pieces, media, name=preferred.get("example", ""))

@@ -1,7 +1,11 @@
 """Values that fit a schema: its examples, or made up, the same ones every time."""
 
+import re
 from collections.abc import Mapping
+from random import Random
 from typing import Any
+
+from rstr import Rstr
 
 from callouts.external_services import references
 from callouts.external_services.definitions import MediaDefinition
@@ -13,6 +17,8 @@ __all__ = ["sample", "sample_of_media"]
 
 _DEEPEST = 8
 _MOST_ITEMS = 10
+_COUNT = re.compile(r"\{(?:\d*,)?(\d+),?\}")
+_LONGEST_PATTERN = 200
 _TEXTS = {
     "date": "2026-01-31",
     "date-time": "2026-01-31T12:00:00Z",
@@ -174,11 +180,26 @@ def _scalar(kind: str, schema: Mapping[str, Any]) -> Any:
         return _number(kind, schema)
     if kind == "null":
         return None
+    pattern = schema.get("pattern")
+    if isinstance(pattern, str) and (made := _matching(pattern)):
+        return made
     text = _TEXTS.get(str(schema.get("format")), "text")
     least, most = schema.get("minLength", 0), schema.get("maxLength")
     if isinstance(least, int) and len(text) < least:
         text = (text * (least // len(text) + 1))[:least]
     return text[:most] if isinstance(most, int) and most >= 0 and "format" not in schema else text
+
+
+def _matching(pattern: str) -> str:
+    """Return a text that a regular expression matches, the same one every time; "" where none is found with ease."""
+    counts = [int(count) for count in _COUNT.findall(pattern)]
+    if len(pattern) > _LONGEST_PATTERN or sum(count > 64 for count in counts) or sum(count > 8 for count in counts) > 2:
+        return ""
+    try:
+        made: str = Rstr(Random(0)).xeger(pattern)  # noqa: S311 - a sample, not a secret
+        return made if re.search(pattern, made) else ""
+    except (re.error, ValueError, KeyError, IndexError, OverflowError, RecursionError, NotImplementedError):
+        return ""
 
 
 def _number(kind: str, schema: Mapping[str, Any]) -> Any:

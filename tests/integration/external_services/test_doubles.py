@@ -115,6 +115,7 @@ def test_a_double_of_openapi_2_0(bank_door, external_service_mock):
         {"oneOf": [{"type": "string", "format": "date"}, {"type": "integer"}]},
         {"type": "object", "required": ["next"], "properties": {"next": {"type": "object", "properties": {
             "again": {"$ref": "#/components/schemas/It"}}}}},
+        {"type": "string", "pattern": "^AC[0-9a-fA-F]{32}$"}, {"type": "string", "pattern": r"^\d{3}-\w+@[a-z.]+$"},
         {"type": "string", "format": "date-time"}, {"type": "string", "format": "byte"}, {"type": "boolean"},
     ],
 )  # fmt: skip
@@ -122,6 +123,12 @@ def test_samples_fit_their_schemas(schema):
     pieces = Content({"components": {"schemas": {"It": schema}}})
     value = sample(pieces, "/components/schemas/It")
     assert compile_schema(pieces, "/components/schemas/It", dialect="3.0").problems(value) == []
+
+
+@pytest.mark.parametrize("pattern", ["(", "a{99999999}", "((a{60}){60}){60}", "(?<=x)y{2}(?P<n>z)(?P=n)", "x" * 5000])
+def test_patterns_that_are_too_much_or_none_at_all(pattern):
+    pieces = Content({"components": {"schemas": {"It": {"type": "string", "pattern": pattern}}}})
+    assert isinstance(sample(pieces, "/components/schemas/It"), str)
 
 
 @pytest.mark.django_db(transaction=True)
