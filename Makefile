@@ -41,7 +41,11 @@ tests/peers/node_modules/.installed: tests/peers/package-lock.json
 	@if command -v npm >/dev/null; then npm ci --prefix tests/peers --ignore-scripts --no-audit --no-fund --silent && touch $@; \
 	else echo "!! npm was not found: tests against other people's servers are left out."; fi
 
-test: setup tests/peers/node_modules/.installed ## Run every test that can run on this machine, on each database that is there
+# Swagger 2.0 documents out of Debian's packages; elsewhere tests with them are left out.
+tests/peers/swagger_documents: tests/peers/swagger_documents.sh
+	@bash $<
+
+test: setup tests/peers/node_modules/.installed tests/peers/swagger_documents ## Run every test that can run on this machine, on each database that is there
 	@$(BIN)/python -m tests.run
 
 check: setup ## Format, lint, types, import contracts, migrations, production settings
@@ -57,8 +61,8 @@ format: setup ## Put the code into its shape
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix --show-fixes .
 
-bench: setup ## Measure, as ratios against a peer in the same run
+bench: setup tests/peers/node_modules/.installed tests/peers/swagger_documents ## Measure, as ratios against a peer in the same run
 	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 clean: ## Remove what the other targets made
-	@rm -rf .venv $(TOOLS) .data tests/peers/node_modules
+	@rm -rf .venv $(TOOLS) .data tests/peers/node_modules tests/peers/swagger_documents

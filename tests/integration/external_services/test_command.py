@@ -97,3 +97,64 @@ def test_a_document_behind_a_named_credential(bank_door, callout_mock):
     callout_mock.get("callout:Acme_Bank/gone", status=404)
     with pytest.raises(CommandError, match="answered 404"):
         run("register", "Bank", "--document", "callout:Acme_Bank/gone")
+
+
+CHANGED = BANK_DOCUMENT.read_text().replace("operationId: GetApplication", "operationId: ReadApplication")
+
+
+def test_the_life_of_a_service(bank_door, tmp_path):
+    (tmp_path / "new.yaml").write_text(CHANGED)
+    run("register", "Bank", "--document", str(BANK_DOCUMENT), "--named-credential", "Acme_Bank")
+    told = run("register", "Bank", "--document", str(tmp_path / "new.yaml"))
+    assert "Bank version 2 (3.0.3): registered, not active" in told
+    assert "removed: get_application (breaking)" in told
+    assert "switch with: manage.py external_service activate Bank 2" in told
+    [line] = [json.loads(line) for line in run("list", "--json").splitlines()]
+    assert (line["name"], line["version"], line["operations"], line["namedCredential"]) == ("Bank", 1, 2, "Acme_Bank")
+    assert [change["kind"] for change in json.loads(run("diff", "Bank", "--json"))] == ["removed", "added"]
+    assert run("activate", "Bank", "2") == "Bank version 2 is active.\n"
+    shown = json.loads(run("show", "Bank", "--json"))
+    assert (shown["activeVersion"], [one["number"] for one in shown["versions"]]) == (2, [1, 2])
+    assert {one["name"] for one in shown["operations"]} == {"submit_application", "read_application"}
+    assert "* version 2" in run("show", "Bank")
+    assert "From version 2 to 1" in run("diff", "Bank", "2", "1")
+    assert "class Bank(GeneratedClient):" in run("client", "Bank", "--version", "1")
+    run("activate", "Bank", "1")
+    assert "Bank  version 1  2 operations  Acme_Bank" in run("list")
+
+
+def test_activating_in_any_case(bank_door, tmp_path):
+    (tmp_path / "new.yaml").write_text(CHANGED)
+    run("register", "Bank", "--document", str(BANK_DOCUMENT))
+    told = json.loads(
+        run("register", "Bank", "--document", str(tmp_path / "new.yaml"), "--activate", "always", "--json")
+    )
+    assert (told["version"], told["active"], told["changes"][0]["breaking"]) == (2, True, True)
+
+
+def test_connect_says_what_is_left_to_do():
+    run("register", "Bank", "--document", str(BANK_DOCUMENT))
+    told = run("connect", "Bank", "--url", "https://bank.example")
+    assert "Bank is reached through the named credential Bank." in told
+    assert "Still to be entered in Set-up, Principals: client_id, client_secret." in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["show", "Nobody"], "There is no external service 'Nobody'"),
+        (["activate", "Bank", "9"], "UNKNOWN_EXTERNAL_SERVICE_VERSION"),
+        (["diff", "Bank", "9"], "no version 9"),
+        (["client", "Bank", "--version", "9"], "no version 9"),
+        (["register", "Bank", "--document", str(BANK_DOCUMENT), "--folder", "/tmp"], "is not in /tmp"),
+    ],
+)
+def test_what_cannot_be_done(arguments, told):
+    run("register", "Bank", "--document", str(BANK_DOCUMENT))
+    with pytest.raises(CommandError, match=told):
+        run(*arguments)
+
+
+def test_a_document_from_standard_input(monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(BANK_DOCUMENT.read_bytes())))
+    assert "Bank version 1" in run("register", "Bank", "--document", "-")

@@ -1,5 +1,6 @@
 """Documents of the world, as they are."""
 
+import contextlib
 import json
 import re
 import subprocess
@@ -7,13 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from callouts.external_services import external_service
 from callouts.external_services.actions import register
 from callouts.external_services.models import ExternalService, Operation
 from callouts.external_services.typed_client import module_for
-from tests.peers.corpus import CORPUS, require_corpus, sample
+from tests.peers.corpus import CORPUS, require_corpus, require_swagger, sample, swagger_sample
 
 ROOT = Path(__file__).parents[3]
 
@@ -32,6 +33,19 @@ def test_a_sample_can_be_registered_and_called(capsys):
     operations, can_be_called = (sum(line[key] for line in lines) for key in ("operations", "callable"))
     assert operations > 5_000
     assert can_be_called >= 0.99 * operations
+
+
+def test_a_sample_of_swagger_documents_broken_ones_among_them(capsys):
+    require_swagger()
+    with contextlib.suppress(CommandError):
+        call_command("external_service", "check", "--json", *map(str, swagger_sample()))
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    assert len(lines) > 80
+    # Whatever is refused is refused with a code.
+    assert all(re.match(r"[A-Z_]+: ", line["error"]) for line in lines if line["error"])
+    assert sum(line["error"] is None for line in lines) >= 0.95 * len(lines)
+    operations, can_be_called = (sum(line[key] for line in lines) for key in ("operations", "callable"))
+    assert can_be_called >= 0.99 * operations > 500
 
 
 @pytest.mark.django_db
