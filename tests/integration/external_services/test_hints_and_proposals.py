@@ -13,7 +13,7 @@ from credentials.models import IdentityProvider, NamedCredential
 
 pytestmark = pytest.mark.django_db
 
-COUNTED = {"page", "offset"}
+COUNTED = {"page": {"type": "integer"}, "offset": {"type": "integer"}}
 URL = "callout:Acme_Bank/things"
 
 
@@ -28,7 +28,7 @@ def things(parameters=(), answer=None, headers=None, **operation):
                     "get": {
                         "operationId": "things",
                         "parameters": [
-                            {"name": name, "in": "query", "schema": {"type": "integer" if name in COUNTED else "string"}}
+                            {"name": name, "in": "query", "schema": COUNTED.get(name, {"type": "string"})}
                             for name in parameters
                         ],
                         "responses": {"200": success, "503": {"description": "", "headers": {"Retry-After": {}}}},

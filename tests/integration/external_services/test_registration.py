@@ -122,7 +122,7 @@ def test_names_are_unique_whatever_the_document_calls_its_operations():
         "get-user": "get_user",
         "call": "call_2",
         "import": "import_",
-        "☃": "operation",
+        "☃": "operation_2",
     }
 
 
