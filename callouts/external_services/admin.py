@@ -70,7 +70,7 @@ class ExternalServiceForm(ModelForm):  # type: ignore[type-arg]  # Django's form
 
     class Meta:
         model = ExternalService
-        fields = ["name", "label", "named_credential", "answer_checking"]
+        fields = ["name", "label", "named_credential", "server_path", "answer_checking"]
 
     def clean(self) -> dict[str, Any]:
         """Register nothing yet, but refuse what cannot be registered."""
@@ -169,7 +169,9 @@ class ExternalServiceAdmin(ModelAdmin):
         registered = ExternalService.objects.get(name=obj.name)
         obj.pk, obj.active_version_id = registered.pk, registered.active_version_id
         if not change:
-            ExternalService.objects.filter(pk=obj.pk).update(answer_checking=obj.answer_checking)
+            ExternalService.objects.filter(pk=obj.pk).update(
+                answer_checking=obj.answer_checking, server_path=obj.server_path
+            )
         self._tell(request, report)
 
     def _tell(self, request: HttpRequest, report: RegistrationReport) -> None:

@@ -70,6 +70,13 @@ class ExternalService(models.Model):
         default=AnswerChecking.WARN,
         help_text="What becomes of answers that do not fit the document.",
     )
+    server_path = models.CharField(
+        max_length=500,
+        null=True,
+        blank=True,
+        help_text="What stands before every operation's path, such as /v2. Empty: the path of the document's server; a"
+        " single slash: nothing.",
+    )
     active_version = models.ForeignKey(
         "ExternalServiceVersion", on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="+"
     )
@@ -80,6 +87,12 @@ class ExternalService(models.Model):
 
     def __str__(self) -> str:
         return self.label or self.name
+
+    def path_before(self, contract: OperationDefinition) -> str:
+        """Return what stands before an operation's path, without a slash at its end."""
+        chosen = self.server_path or contract.server_path
+        path = chosen.strip().rstrip("/")
+        return path if not path or path.startswith("/") else f"/{path}"
 
 
 class ExternalServiceVersion(models.Model):

@@ -370,7 +370,7 @@ def _url(
         if parameter.location == "query"
         for pair in _written(writing.as_query, parameter, value, problems) or ()
     ]
-    prefix = definition.server_path
+    prefix = operation.version.service.path_before(definition)
     if urlsplit(named_credential.url).path.rstrip("/").endswith(prefix):
         prefix = ""  # the credential's address says it already
     return f"callout:{named_credential.name}{prefix}{path}" + (f"?{'&'.join(pairs)}" if pairs else "")

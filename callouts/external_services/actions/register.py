@@ -113,15 +113,17 @@ def register(
     documents: DocumentSet | None = None,
     named_credential: NamedCredential | str | None = None,
     label: str | None = None,
+    server_path: str | None = None,
     user: AbstractUser | None = None,
     activation: Activation = "unless_breaking",
 ) -> RegistrationReport:
     """Register a document under the service `name`, which is made if it is not there.
 
     What works is registered, what does not is listed. The same document again makes no new version. `documents` is the
-    set in which references to other documents are looked up; `None`: there are no others. `named_credential` and
-    `label` stay as they are where they are `None`. Raises `DocumentRefused` (nothing is written), `ValidationError`
-    for a malformed name and `NamedCredential.DoesNotExist`.
+    set in which references to other documents are looked up; `None`: there are no others. `server_path` stands before
+    every operation's path in place of what the document's server says. `named_credential`, `label` and `server_path`
+    stay as they are where they are `None`. Raises `DocumentRefused` (nothing is written), `ValidationError` for a
+    malformed name and `NamedCredential.DoesNotExist`.
     """
     limits = DocumentLimits()
     with collection_paused():
@@ -132,7 +134,7 @@ def register(
         if not analysis.operations:
             raise DocumentRefused(_nothing_to_call(analysis))
         with transaction.atomic():
-            service = _locked_service(name, label=label, named_credential=named_credential)
+            service = _locked_service(name, label=label, named_credential=named_credential, server_path=server_path)
             report = _register_version(service, parsed, analysis, user, activation)
     log.info("external_service.registered", service=name, version=report.version, changed=report.is_changed)
     return report
@@ -146,7 +148,9 @@ def _nothing_to_call(analysis: Analysis) -> str:
     return f"None of the {len(analysis.skipped)} operations can be called; the first: {place}: {first.reason}."
 
 
-def _locked_service(name: str, *, label: str | None, named_credential: NamedCredential | str | None) -> ExternalService:
+def _locked_service(
+    name: str, *, label: str | None, named_credential: NamedCredential | str | None, server_path: str | None
+) -> ExternalService:
     if not ExternalService.objects.filter(name=name).exists():
         made = ExternalService(name=name, label=label or name)
         made.clean_fields(exclude=["named_credential", "active_version"])
@@ -158,7 +162,9 @@ def _locked_service(name: str, *, label: str | None, named_credential: NamedCred
         named_credential = NamedCredential.objects.get(name=named_credential)
     if named_credential is not None:
         service.named_credential = named_credential
-    service.save(update_fields=["label", "named_credential"])
+    if server_path is not None:
+        service.server_path = server_path
+    service.save(update_fields=["label", "named_credential", "server_path"])
     return service
 
 

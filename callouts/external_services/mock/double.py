@@ -320,7 +320,7 @@ def _route(operation: Operation) -> _Route:
     path = operation.path
     names = tuple(name[1:-1] for name in _TEMPLATE.findall(path))
     pieces = [re.escape(piece) for piece in _TEMPLATE.split(path)]
-    prefix = re.escape(operation.contract.server_path)
+    prefix = re.escape(operation.version.service.path_before(operation.contract))
     # Whether the server's path is part of the credential's address decides whether it is asked for.
     pattern = re.compile(f"(?:{prefix})?" + "([^/]+)".join(pieces) if prefix else "([^/]+)".join(pieces))
     return _Route(operation, pattern, names, len(_TEMPLATE.sub("", path)))

@@ -97,6 +97,15 @@ def test_the_servers_path_is_not_added_twice(pets, bank_door, callout_mock):
     assert pets.get_pet(pet_id="1").status == 200
 
 
+@pytest.mark.parametrize(("path", "called"), [("/v3/", "/v3/pets/1"), ("v3", "/v3/pets/1"), ("/", "/pets/1")])
+def test_another_path_in_place_of_the_servers(pets, callout_mock, path, called):
+    register("Pets", json.dumps(PETS), server_path=path)
+    callout_mock.get(f"callout:Acme_Bank{called}", json={})
+    assert pets.get_pet(pet_id="1").status == 200
+    register("Pets", json.dumps(PETS))
+    assert pets.get_pet(pet_id="1").status == 200
+
+
 def test_everything_that_is_wrong_is_told_at_once_and_nothing_leaves(pets, callout_mock):
     with pytest.raises(ArgumentsRefused) as refused:
         pets.get_pet(tags="x", x_trace="seven", nothing=1)

@@ -74,6 +74,10 @@ class Command(BaseCommand):
         registering.add_argument("--named-credential", help="API name of the named credential that reaches the service")
         registering.add_argument("--label")
         registering.add_argument(
+            "--server-path",
+            help="what stands before every path, such as /v2; the document's server says it if not given",
+        )
+        registering.add_argument(
             "--folder",
             type=Path,
             help="where a document that is a file may refer to others; its own folder if not given",
@@ -112,6 +116,7 @@ class Command(BaseCommand):
             documents=documents,
             named_credential=named_credential,
             label=chosen["label"],
+            server_path=chosen["server_path"],
             activation=chosen["activate"].replace("-", "_"),
         )
         if chosen["json"]:
