@@ -122,10 +122,11 @@ def report(name: str, text: bytes, parse: object, vendor: str) -> None:
 
 def first_call_ms(service: object) -> float:
     """Return how long the first call takes until it is ready to leave, with nothing of the document in memory."""
-    from callouts.external_services import loaded, outgoing
+    from callouts.external_services import loaded
     from callouts.external_services.client import external_service
     from callouts.external_services.mock.samples import sample_of_media
     from callouts.external_services.models import Operation
+    from callouts.external_services.writing import outgoing
     from credentials.models import NamedCredential
 
     loaded.forget()

@@ -8,7 +8,7 @@ from functools import lru_cache
 from django.conf import settings
 from django.urls import reverse
 
-from callouts.external_services.definitions import CallbackDefinition
+from callouts.external_services.description.definitions import CallbackDefinition
 from callouts.external_services.models import Operation
 
 __all__ = ["callback_urls", "find_callbacks", "token_digest"]

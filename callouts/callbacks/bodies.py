@@ -4,11 +4,11 @@ import json
 from typing import Any
 from urllib.parse import parse_qs
 
-from callouts.external_services import xml_bodies
-from callouts.external_services.definitions import BodyDefinition
-from callouts.external_services.media_types import media_type
-from callouts.external_services.references import Pieces
-from callouts.external_services.xml_bodies import NotXml
+from callouts.external_services.description.definitions import BodyDefinition
+from callouts.external_services.description.media_types import media_type
+from callouts.external_services.document.references import Pieces
+from callouts.external_services.writing import xml_bodies
+from callouts.external_services.writing.xml_bodies import NotXml
 
 __all__ = ["BodyRefused", "is_content_type_taken", "parse_stored"]
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from callouts.external_services import pointers
+from callouts.external_services.document import pointers
 
 __all__ = [
     "Exchange",

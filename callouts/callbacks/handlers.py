@@ -19,9 +19,9 @@ from uuid import UUID
 
 from django.utils.module_loading import import_string
 
+from callouts.external_services.description.names import snake_case
 from callouts.external_services.errors import HandlerRefused
-from callouts.external_services.names import snake_case
-from callouts.external_services.typed_views import viewed
+from callouts.external_services.writing.typed_views import viewed
 
 __all__ = ["Callback", "CallbackHandler", "CallbackResponse", "Method", "handler_path", "load_handler"]
 

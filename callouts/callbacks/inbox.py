@@ -16,7 +16,7 @@ from callouts.callbacks.addresses import find_callbacks, token_digest
 from callouts.callbacks.bodies import BodyRefused, is_content_type_taken, parse_stored
 from callouts.callbacks.conf import options
 from callouts.callbacks.handlers import load_handler
-from callouts.external_services.definitions import CallbackDefinition, CallbackRequest
+from callouts.external_services.description.definitions import CallbackDefinition, CallbackRequest
 from callouts.external_services.errors import HandlerRefused
 from callouts.external_services.jobs import handle_callback
 from callouts.external_services.loaded import document_of, validator_for

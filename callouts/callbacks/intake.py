@@ -27,7 +27,7 @@ from callouts.callbacks.conf import options
 from callouts.callbacks.handlers import CallbackHandler, load_handler
 from callouts.callbacks.inbox import DONE, Answer, Delivery
 from callouts.callbacks.processing import actor_of, callback_of, response_of
-from callouts.external_services.definitions import CallbackDefinition
+from callouts.external_services.description.definitions import CallbackDefinition
 from callouts.external_services.models import CallbackReceipt, Invocation, InvocationState, ReceiptState
 from callouts.integration_log import About, Arrived, Exchanged
 from callouts.models import Outcome

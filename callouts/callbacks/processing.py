@@ -13,7 +13,7 @@ from django.contrib.auth.models import AbstractUser
 from callouts.callbacks.bodies import parse_stored
 from callouts.callbacks.handlers import Callback, CallbackHandler, CallbackResponse, load_handler
 from callouts.external_services import transitions
-from callouts.external_services.definitions import CallbackDefinition
+from callouts.external_services.description.definitions import CallbackDefinition
 from callouts.external_services.errors import HandlerRefused
 from callouts.external_services.loaded import document_of
 from callouts.external_services.models import CallbackReceipt, Invocation, InvocationState, ReceiptState

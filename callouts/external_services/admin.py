@@ -19,13 +19,13 @@ from unfold.widgets import (
 )
 
 from callouts.external_services.actions import RegistrationReport, cancel, register
-from callouts.external_services.analysis import analyse
-from callouts.external_services.bundling import Archive, DocumentSet, bundled
 from callouts.external_services.conf import options
-from callouts.external_services.documents import read
+from callouts.external_services.description.analysis import analyse
+from callouts.external_services.document.bundling import Archive, DocumentSet, bundled
+from callouts.external_services.document.fetching import fetch, fetched_set
+from callouts.external_services.document.limits import DocumentLimits
+from callouts.external_services.document.reading import read
 from callouts.external_services.errors import DocumentTooLarge, ExternalServiceError
-from callouts.external_services.fetching import fetch, fetched_set
-from callouts.external_services.limits import DocumentLimits
 from callouts.external_services.models import (
     CallbackReceipt,
     ExternalService,

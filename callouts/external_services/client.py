@@ -8,12 +8,13 @@ from django.contrib.auth.models import AbstractUser
 from django.db.models import Model, Q
 
 from callouts.callbacks.handlers import CallbackHandler
-from callouts.external_services import access, paging
+from callouts.external_services import access
 from callouts.external_services.actions.call import call
 from callouts.external_services.actions.submit import Submission, submit
-from callouts.external_services.answers import OperationResponse
 from callouts.external_services.errors import HandlerRefused, UnknownExternalService, UnknownOperation, UnknownVersion
 from callouts.external_services.models import ExternalService, ExternalServiceVersion, Operation
+from callouts.external_services.writing import paging
+from callouts.external_services.writing.answers import OperationResponse
 from callouts.retrying import RetryPolicy
 
 __all__ = ["ExternalServiceClient", "OperationResponse", "external_service"]

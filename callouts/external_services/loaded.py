@@ -9,10 +9,10 @@ from collections.abc import Callable, Hashable
 from typing import Any, Generic, TypeVar
 
 from callouts.external_services.conf import options
+from callouts.external_services.description.schemas import Direction, SchemaValidator, compile_schema
+from callouts.external_services.document.pages import PagedContent, decoded_page
+from callouts.external_services.document.references import BrokenReference, Pieces
 from callouts.external_services.models import DocumentPage, ExternalServiceVersion
-from callouts.external_services.pages import PagedContent, decoded_page
-from callouts.external_services.references import BrokenReference, Pieces
-from callouts.external_services.schemas import Direction, SchemaValidator, compile_schema
 from isthmus.logs import get_logger
 
 __all__ = ["document_of", "forget", "validator_for"]

@@ -1,7 +1,7 @@
 """External services, the invocations of their operations, and the inbox of what they called back.
 
 A document becomes a numbered `ExternalServiceVersion` with one `Operation` a method and path; one version is active.
-Its text is kept as it was given, and in pieces that calls read from (`callouts.external_services.pages`).
+Its text is kept as it was given, and in pieces that calls read from (`callouts.external_services.document.pages`).
 An `Invocation` is one asynchronous use of an operation: its row is committed before the request leaves. Every
 callback that reaches us leaves a `CallbackReceipt`, whatever became of it.
 """
@@ -16,9 +16,9 @@ from django.db import models
 
 from callouts import redaction
 from callouts.conf import options as callout_options
-from callouts.external_services import definitions
-from callouts.external_services.definitions import CallbackDefinition, OperationDefinition
-from callouts.external_services.documents import Dialect, dialect_of
+from callouts.external_services.description import definitions
+from callouts.external_services.description.definitions import CallbackDefinition, OperationDefinition
+from callouts.external_services.document.reading import Dialect, dialect_of
 from callouts.external_services.fields import JsonTextField
 from callouts.external_services.querysets import InvocationQuerySet, OperationQuerySet, ReceiptQuerySet
 from isthmus import clock, ids

@@ -17,9 +17,9 @@ from django.contrib.auth.models import AbstractUser
 from django.db.models import Model
 
 from callouts.callbacks.handlers import Callback, CallbackHandler
-from callouts.external_services.answers import OperationResponse
 from callouts.external_services.client import ExternalServiceClient, external_service
-from callouts.external_services.multipart import Upload
+from callouts.external_services.writing.answers import OperationResponse
+from callouts.external_services.writing.multipart import Upload
 from callouts.retrying import RetryPolicy
 
 __all__ = [

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path, re_path
 
-from callouts.external_services import operating_views, operation_views, version_views, views
+from callouts.external_services.screens import operating_views, operation_views, version_views, views
 
 app_name = "external_services"
 urlpatterns: list[URLPattern] = [

@@ -2,11 +2,11 @@
 
 import msgspec
 
-from callouts.external_services.differences import Compared, OperationDifference, Side, compare
-from callouts.external_services.documents import encoded
+from callouts.external_services.description.differences import Compared, OperationDifference, Side, compare
+from callouts.external_services.document.pages import decoded_page
+from callouts.external_services.document.reading import encoded
 from callouts.external_services.loaded import document_of
 from callouts.external_services.models import ExternalServiceVersion
-from callouts.external_services.pages import decoded_page
 
 __all__ = ["changes_between"]
 

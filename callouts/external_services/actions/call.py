@@ -11,10 +11,10 @@ from django.db.models import Model
 
 from callouts import http
 from callouts.errors import CalloutInDoubt, RepeatableInDoubt
-from callouts.external_services import outgoing
-from callouts.external_services.answers import OperationResponse, response_of
 from callouts.external_services.models import Operation
-from callouts.external_services.outgoing import OutgoingRequest
+from callouts.external_services.writing import outgoing
+from callouts.external_services.writing.answers import OperationResponse, response_of
+from callouts.external_services.writing.outgoing import OutgoingRequest
 from callouts.retrying import RetryPolicy
 
 __all__ = ["call", "idempotency_key_for", "send"]

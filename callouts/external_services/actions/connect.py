@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from django.contrib.auth.models import AbstractUser
 from django.db import transaction
 
+from callouts.external_services.description.proposals import Proposal, proposals, servers
 from callouts.external_services.errors import CannotConnect
 from callouts.external_services.models import ExternalService
-from callouts.external_services.proposals import Proposal, proposals, servers
 from credentials.actions import create_external_credential, create_named_credential, create_principal
 from credentials.models import ExternalCredential, IdentityProvider, NamedCredential, PrincipalKind
 from credentials.provider_actions import save_identity_provider

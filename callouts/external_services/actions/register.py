@@ -8,15 +8,20 @@ import msgspec
 from django.contrib.auth.models import AbstractUser
 from django.db import transaction
 
-from callouts.external_services import bulk_rows, definitions, names, uses
+from callouts.external_services import bulk_rows, uses
 from callouts.external_services.actions.activate import activate
-from callouts.external_services.analysis import Analysis, OperationDraft, analyse
-from callouts.external_services.bundling import DocumentSet, bundled
-from callouts.external_services.collection import collection_paused
-from callouts.external_services.differences import OperationDifference
-from callouts.external_services.documents import Document, read
+from callouts.external_services.description import definitions, names
+from callouts.external_services.description.analysis import Analysis, OperationDraft, analyse
+from callouts.external_services.description.differences import OperationDifference
+from callouts.external_services.description.problems import Problem
+from callouts.external_services.description.proposals import Proposal, proposals
+from callouts.external_services.document.bundling import DocumentSet, bundled
+from callouts.external_services.document.collection import collection_paused
+from callouts.external_services.document.limits import DocumentLimits
+from callouts.external_services.document.pages import paged
+from callouts.external_services.document.reading import Document, read
+from callouts.external_services.document.references import Content
 from callouts.external_services.errors import DocumentRefused
-from callouts.external_services.limits import DocumentLimits
 from callouts.external_services.models import (
     DocumentPage,
     DocumentSource,
@@ -24,10 +29,6 @@ from callouts.external_services.models import (
     ExternalServiceVersion,
     Operation,
 )
-from callouts.external_services.pages import paged
-from callouts.external_services.problems import Problem
-from callouts.external_services.proposals import Proposal, proposals
-from callouts.external_services.references import Content
 from callouts.external_services.version_comparison import changes_between
 from credentials.models import NamedCredential
 from isthmus.audit import actions as audit

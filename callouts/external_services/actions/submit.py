@@ -21,17 +21,8 @@ from callouts import redaction
 from callouts.callbacks.addresses import callback_urls, token_digest
 from callouts.callbacks.handlers import CallbackHandler, handler_path
 from callouts.errors import CalloutInDoubt, UncommittedWorkPending
-from callouts.external_services import outgoing, transitions
+from callouts.external_services import transitions
 from callouts.external_services.actions.call import idempotency_key_for, send
-from callouts.external_services.answers import (
-    OperationResponse,
-    as_error,
-    is_not_processed,
-    kept_headers,
-    may_help_later,
-    parsed,
-    response_of,
-)
 from callouts.external_services.conf import options
 from callouts.external_services.errors import (
     HandlerRefused,
@@ -42,7 +33,17 @@ from callouts.external_services.errors import (
 )
 from callouts.external_services.jobs import end_wait
 from callouts.external_services.models import Invocation, InvocationState, Operation
-from callouts.external_services.outgoing import Arguments
+from callouts.external_services.writing import outgoing
+from callouts.external_services.writing.answers import (
+    OperationResponse,
+    as_error,
+    is_not_processed,
+    kept_headers,
+    may_help_later,
+    parsed,
+    response_of,
+)
+from callouts.external_services.writing.outgoing import Arguments
 from callouts.records import record_id_of
 from isthmus import clock, correlation, ids
 from isthmus.errors import IsthmusError

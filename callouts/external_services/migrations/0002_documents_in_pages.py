@@ -10,10 +10,10 @@ import callouts.external_services.fields
 
 
 def read_again(apps: Apps, _editor: BaseDatabaseSchemaEditor) -> None:
-    from callouts.external_services import definitions
-    from callouts.external_services.analysis import analyse
-    from callouts.external_services.documents import read
-    from callouts.external_services.pages import paged
+    from callouts.external_services.description import definitions
+    from callouts.external_services.description.analysis import analyse
+    from callouts.external_services.document.pages import paged
+    from callouts.external_services.document.reading import read
 
     versions = apps.get_model("external_services", "ExternalServiceVersion")
     pages = apps.get_model("external_services", "DocumentPage")

@@ -13,18 +13,18 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from callouts.callbacks import expressions
 from callouts.callbacks.bodies import BodyRefused, parse_stored
 from callouts.callbacks.expressions import Exchange, Unresolved
-from callouts.external_services import xml_bodies
-from callouts.external_services.definitions import (
+from callouts.external_services.description.definitions import (
     AnswerDefinition,
     CallbackDefinition,
     MediaDefinition,
     ParameterDefinition,
 )
+from callouts.external_services.document.references import BrokenReference, resolve
 from callouts.external_services.errors import MockUnprepared
 from callouts.external_services.loaded import document_of, validator_for
 from callouts.external_services.mock.samples import sample_of_media
 from callouts.external_services.models import ExternalServiceVersion, Operation
-from callouts.external_services.references import BrokenReference, resolve
+from callouts.external_services.writing import xml_bodies
 
 __all__ = ["Double", "Given", "OutgoingCallback", "Received"]
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from rstr import Rstr
 
-from callouts.external_services import references
-from callouts.external_services.definitions import MediaDefinition
-from callouts.external_services.pointers import PointsNowhere
-from callouts.external_services.references import BrokenReference, Pieces
-from callouts.external_services.schemas import Direction, discriminated
+from callouts.external_services.description.definitions import MediaDefinition
+from callouts.external_services.description.schemas import Direction, discriminated
+from callouts.external_services.document import references
+from callouts.external_services.document.pointers import PointsNowhere
+from callouts.external_services.document.references import BrokenReference, Pieces
 
 __all__ = ["sample", "sample_of_media"]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from callouts.external_services.definitions import BodyDefinition, MediaDefinition, ParameterDefinition
+from callouts.external_services.description.definitions import BodyDefinition, MediaDefinition, ParameterDefinition
 from callouts.external_services.loaded import document_of
 from callouts.external_services.models import ExternalServiceVersion, Operation
 from callouts.external_services.typed_client.source import LINE, call, class_name, docstring, literal

@@ -5,7 +5,7 @@ import re
 import textwrap
 from collections.abc import Sequence
 
-from callouts.external_services.names import snake_case
+from callouts.external_services.description.names import snake_case
 
 __all__ = ["LINE", "call", "class_name", "docstring", "literal", "shortened", "variable_name"]
 

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from callouts.external_services import pointers, references
-from callouts.external_services.definitions import MediaDefinition
-from callouts.external_services.references import BrokenReference, Pieces
-from callouts.external_services.schemas import discriminated
+from callouts.external_services.description.definitions import MediaDefinition
+from callouts.external_services.description.schemas import discriminated
+from callouts.external_services.document import pointers, references
+from callouts.external_services.document.references import BrokenReference, Pieces
 from callouts.external_services.typed_client.source import LINE, class_name, literal, shortened, variable_name
 
 __all__ = ["Field", "Model", "Types"]

@@ -9,10 +9,10 @@ from django.core.management import call_command
 
 from callouts.external_services import external_service
 from callouts.external_services.actions import register
-from callouts.external_services.bundling import Archive, Folder, bundled
-from callouts.external_services.documents import read
+from callouts.external_services.document.bundling import Archive, Folder, bundled
+from callouts.external_services.document.limits import DocumentLimits
+from callouts.external_services.document.reading import read
 from callouts.external_services.errors import ArgumentsRefused, DocumentRefused, DocumentTooLarge, DocumentUnreadable
-from callouts.external_services.limits import DocumentLimits
 from callouts.external_services.models import ExternalService, ExternalServiceVersion
 from tests.fault_server import FaultServer
 
@@ -137,7 +137,7 @@ def test_problems_in_another_document_name_it_and_its_line(folder):
     (folder / "api/paths/pets.yaml").write_text(
         "pets:\n  post:\n    operationId: a\n    parameters:\n      - in: query\n"
     )
-    from callouts.external_services.analysis import analyse
+    from callouts.external_services.description.analysis import analyse
 
     document = bundled(read(MAIN), Folder(folder / "api", "main.yaml"), DocumentLimits())
     [problem] = analyse(document).problems

@@ -9,12 +9,12 @@ import requests
 from callouts import http
 from callouts.external_services import external_service
 from callouts.external_services.actions import register
+from callouts.external_services.description.schemas import compile_schema
+from callouts.external_services.document.references import Content
 from callouts.external_services.errors import MockUnprepared, RequestRefused, ServiceFailed
 from callouts.external_services.mock.samples import sample
 from callouts.external_services.mock.serving import make_server
 from callouts.external_services.models import CallbackReceipt, ExternalService, Invocation
-from callouts.external_services.references import Content
-from callouts.external_services.schemas import compile_schema
 from callouts.external_services.testing import external_service_mock as external_service_mock
 from callouts.testing import UnexpectedCallout
 from credentials.actions import create_named_credential

@@ -6,9 +6,9 @@ import pytest
 
 from callouts.external_services import external_service
 from callouts.external_services.actions import connect, register
+from callouts.external_services.description.proposals import proposals, servers
 from callouts.external_services.errors import CannotConnect, HandlerRefused, PagesUnknown, ServiceFailed
 from callouts.external_services.models import ExternalService
-from callouts.external_services.proposals import proposals, servers
 from credentials.models import IdentityProvider, NamedCredential
 
 pytestmark = pytest.mark.django_db

@@ -9,7 +9,7 @@ from django.db import connection
 
 from callouts.external_services import external_service
 from callouts.external_services.actions import register
-from callouts.external_services.documents import read
+from callouts.external_services.document.reading import read
 from callouts.external_services.errors import DocumentRefused, UnknownExternalService, VersionUnsupported
 from callouts.external_services.loaded import document_of
 from callouts.external_services.models import ExternalService, ExternalServiceVersion, Operation

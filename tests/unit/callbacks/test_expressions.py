@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from callouts.callbacks import expressions
 from callouts.callbacks.expressions import Exchange, Expression, Placement, evaluate, expand, parse, parse_expression
-from callouts.external_services import pointers
+from callouts.external_services.document import pointers
 
 EXCHANGE = Exchange(
     url="http://example.org/subscribe/myevent?queryUrl=http://clientdomain.com/stillrunning",

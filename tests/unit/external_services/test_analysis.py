@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from callouts.callbacks.addresses import find_callbacks
-from callouts.external_services.analysis import analyse
-from callouts.external_services.definitions import Hints, PageHint, RetryHint
-from callouts.external_services.documents import read
+from callouts.external_services.description.analysis import analyse
+from callouts.external_services.description.definitions import Hints, PageHint, RetryHint
+from callouts.external_services.document.reading import read
 from tests.integration.external_services.documents import SWAGGER
 
 MORTGAGES = Path(__file__).parents[2] / "service_documents" / "acme_mortgages.json"

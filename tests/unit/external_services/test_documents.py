@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callouts.external_services.documents import read
+from callouts.external_services.document.limits import DocumentLimits
+from callouts.external_services.document.reading import read
 from callouts.external_services.errors import DocumentTooLarge, DocumentUnreadable, VersionUnsupported
-from callouts.external_services.limits import DocumentLimits
 from isthmus import clock
 
 MORTGAGES = Path(__file__).parents[2] / "service_documents" / "acme_mortgages.json"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callouts.external_services.names import allocate, operation_id_for, snake_case
+from callouts.external_services.description.names import allocate, operation_id_for, snake_case
 
 
 @pytest.mark.parametrize(

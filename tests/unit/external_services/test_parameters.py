@@ -2,8 +2,15 @@
 
 import pytest
 
-from callouts.external_services.definitions import ParameterDefinition
-from callouts.external_services.parameters import UnwritableValue, as_cookie, as_header, as_path, as_query, from_header
+from callouts.external_services.description.definitions import ParameterDefinition
+from callouts.external_services.writing.parameters import (
+    UnwritableValue,
+    as_cookie,
+    as_header,
+    as_path,
+    as_query,
+    from_header,
+)
 
 ARRAY = ["blue", "black", "brown"]
 OBJECT = {"R": 100, "G": 200, "B": 150}

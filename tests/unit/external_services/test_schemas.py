@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callouts.external_services.references import BrokenReference, Content
-from callouts.external_services.schemas import compile_schema
+from callouts.external_services.description.schemas import compile_schema
+from callouts.external_services.document.references import BrokenReference, Content
 
 
 def problems(schema, value, *, version="3.0", direction="request", **schemas):

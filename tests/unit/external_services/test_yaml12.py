@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callouts.external_services import yaml12
+from callouts.external_services.document import yaml12
+from callouts.external_services.document.limits import DocumentLimits
 from callouts.external_services.errors import DocumentTooLarge, DocumentUnreadable
-from callouts.external_services.limits import DocumentLimits
 
 
 def load(text, **limits):

@@ -12,18 +12,18 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from callouts.external_services.actions import activate, connect
 from callouts.external_services.actions.register import RegistrationReport, register
-from callouts.external_services.analysis import analyse
-from callouts.external_services.bundling import DocumentSet, Folder, bundled
-from callouts.external_services.collection import collection_paused
 from callouts.external_services.conf import options
-from callouts.external_services.differences import OperationDifference
-from callouts.external_services.documents import read
+from callouts.external_services.description.analysis import analyse
+from callouts.external_services.description.differences import OperationDifference
+from callouts.external_services.description.problems import Problem
+from callouts.external_services.document.bundling import DocumentSet, Folder, bundled
+from callouts.external_services.document.collection import collection_paused
+from callouts.external_services.document.fetching import fetch, fetched_set
+from callouts.external_services.document.limits import DocumentLimits
+from callouts.external_services.document.reading import read
 from callouts.external_services.errors import DocumentRefused, DocumentTooLarge
-from callouts.external_services.fetching import fetch, fetched_set
-from callouts.external_services.limits import DocumentLimits
 from callouts.external_services.mock.serving import serve
 from callouts.external_services.models import ExternalService, ExternalServiceVersion
-from callouts.external_services.problems import Problem
 from callouts.external_services.typed_client import module_for
 from callouts.external_services.version_comparison import changes_between
 from credentials.models import NamedCredential

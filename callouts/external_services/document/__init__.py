@@ -1,0 +1,1 @@
+"""Documents: read, brought together, cut into pages, looked up by pointers."""

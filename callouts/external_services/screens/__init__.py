@@ -1,0 +1,1 @@
+"""The pages of external services in the console."""

@@ -1,0 +1,1 @@
+"""Requests written, and answers read, as a document says."""
