@@ -104,7 +104,8 @@ def _settle(future: "asyncio.Future[Told]", told: Told) -> None:
 
 
 async def _arrival(scope: Any, receive: Any) -> Arrival:
-    path: str = scope["path"]
+    # What is no UTF-8 names nothing of ours, and has to be filed all the same.
+    path: str = scope["path"].encode(errors="replace").decode()
     token, _, after = path.removeprefix(PREFIX).partition("/")
     name, slash, rest = after.partition("/")
     headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()

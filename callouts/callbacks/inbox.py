@@ -332,7 +332,7 @@ def _receipt(
     is_open = verdict.state == ReceiptState.RECEIVED
     return CallbackReceipt(
         invocation=invocation,
-        callback_name=callback_name[:255],
+        callback_name=callback_name[:255].replace("\x00", ""),
         method=delivery.method[:10],
         headers=_kept_headers(delivery, request),
         query=delivery.query_text[:2_000],

@@ -12,7 +12,7 @@ from callouts.external_services.description.reader import METHODS, Found, Reader
 from callouts.external_services.description.swagger2 import Swagger2Reader
 from callouts.external_services.document import pointers, references
 from callouts.external_services.document.limits import DocumentLimits
-from callouts.external_services.document.reading import Document
+from callouts.external_services.document.reading import Document, storable
 from callouts.external_services.document.references import BrokenReference, Content
 
 __all__ = ["Analysis", "OperationDraft", "analyse"]
@@ -139,8 +139,8 @@ class _Analysis:
         return OperationDraft(
             operation_id=operation_id,
             method=found.method.upper(),
-            path=found.path,
-            tag=tags[0] if isinstance(tags, list) and tags and isinstance(tags[0], str) else "",
+            path=storable(found.path),
+            tag=storable(tags[0]) if isinstance(tags, list) and tags and isinstance(tags[0], str) else "",
             definition=definition,
             callbacks=self._reader.callbacks(found, definition, operation_id, problems),
             problems=tuple(problems),
@@ -148,6 +148,7 @@ class _Analysis:
 
     def _operation_id(self, found: Found, problems: list[Problem]) -> str:
         given = found.value.get("operationId")
+        given = storable(given) if isinstance(given, str) else given
         if isinstance(given, str) and 0 < len(given) <= _LONGEST_NAME and given not in self._ids:
             operation_id = given
         else:

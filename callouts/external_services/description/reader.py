@@ -21,6 +21,7 @@ from callouts.external_services.description.definitions import (
 from callouts.external_services.description.hints import HintFinder
 from callouts.external_services.description.problems import Problem, Unusable
 from callouts.external_services.document import references
+from callouts.external_services.document.reading import storable
 from callouts.external_services.document.references import BrokenReference, Content
 
 __all__ = ["LOCATIONS", "METHODS", "RESERVED_ARGUMENTS", "Found", "Reader", "text", "with_python_names"]
@@ -152,7 +153,7 @@ def with_python_names(found: Iterable[ParameterDefinition]) -> tuple[ParameterDe
 
 def text(value: Any) -> str:
     """Return a text, cut to what is shown; "" for what is none."""
-    return value[:_MOST_TEXT] if isinstance(value, str) else ""
+    return storable(value[:_MOST_TEXT]) if isinstance(value, str) else ""
 
 
 def path_of(url: str) -> str:

@@ -16,7 +16,7 @@ from callouts.external_services.document import yaml12
 from callouts.external_services.document.limits import DocumentLimits
 from callouts.external_services.errors import DocumentTooLarge, DocumentUnreadable, VersionUnsupported
 
-__all__ = ["Dialect", "Document", "Source", "dialect_of", "encoded", "parse", "read"]
+__all__ = ["Dialect", "Document", "Source", "dialect_of", "encoded", "parse", "read", "storable"]
 
 Dialect = Literal["2.0", "3.0", "3.1"]
 
@@ -44,7 +44,7 @@ class Source:
     @property
     def storable(self) -> str:
         """The text without what no database keeps: U+0000, and halves of characters."""
-        clean = self.text.replace("\x00", "\N{REPLACEMENT CHARACTER}") if "\x00" in self.text else self.text
+        clean = storable(self.text)
         # All ASCII, as most are, needs no look at each character.
         return clean if clean.isascii() else clean.encode(errors="replace").decode()
 
@@ -69,7 +69,7 @@ class Document:
     def title(self) -> str:
         info = self.content.get("info")
         title = info.get("title") if isinstance(info, dict) else None
-        return title if isinstance(title, str) else ""
+        return storable(title) if isinstance(title, str) else ""
 
     @property
     def dialect(self) -> Dialect:
@@ -92,6 +92,11 @@ class Document:
         return frozenset(json.loads(b'"%s"' % one) if b"\\" in one else one.decode() for one in found)
 
 
+def storable(text: str) -> str:
+    """Return a text without U+0000, which JSON allows and PostgreSQL's texts do not."""
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}") if "\x00" in text else text
+
+
 def dialect_of(version: str) -> Dialect:
     """Return which rules a version follows."""
     if version.startswith("2."):
@@ -104,7 +109,7 @@ def encoded(value: Any, *, in_order: bool = False) -> bytes:
     try:
         return msgspec.json.encode(value, order="sorted" if in_order else None)
     except (ValueError, OverflowError, msgspec.MsgspecError):
-        # Lone surrogates and integers beyond 64 bits.
+        # Integers beyond 64 bits.
         return json.dumps(value, separators=(",", ":"), sort_keys=in_order).encode()
 
 
@@ -186,11 +191,20 @@ def _read_carefully(text: str, repeated: list[str]) -> Any:
         return refuse(digits) if math.isinf(number) else number
 
     try:
-        return json.loads(text, object_pairs_hook=take, parse_constant=refuse, parse_float=finite)
+        return _without_halves(json.loads(text, object_pairs_hook=take, parse_constant=refuse, parse_float=finite))
     except ValueError as error:
         if isinstance(error, json.JSONDecodeError):
             raise
         raise DocumentUnreadable("A number in the document is too long.") from error
+
+
+def _without_halves(content: Any) -> Any:
+    """Return a value in which halves of characters, which JSON may escape and nothing can store, are replaced."""
+    if isinstance(content, str):
+        return content if content.isascii() else content.encode(errors="replace").decode()
+    if isinstance(content, dict):
+        return {_without_halves(key): _without_halves(value) for key, value in content.items()}
+    return [_without_halves(value) for value in content] if isinstance(content, list) else content
 
 
 def _twice(keys: Iterable[str]) -> list[str]:

@@ -122,7 +122,7 @@ def test_what_a_dead_process_accepted_is_adopted(submitted, settings):
 
 async def ask(door, path, body=b"{}", method="POST", headers=()):
     scope = {
-        "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"",
+        "type": "http", "method": method, "path": path, "raw_path": path.encode(errors="replace"), "query_string": b"",
         "headers": [(b"content-type", b"application/json"), *headers],
     }  # fmt: skip
     link = ApplicationCommunicator(door, scope)
@@ -189,6 +189,17 @@ def test_a_thousand_at_once(submitted):
     assert {status for status, _, _ in told} == {200}
     assert Contact.objects.count() == count
     assert Invocation.objects.filter(state="Completed").count() == count
+
+
+@pytest.mark.parametrize("ending", ["%00", "\ud800", "a" * 4000, "\x00/\x00"])
+def test_odd_addresses_name_nothing_and_are_filed(submitted, ending):
+    sent = submitted()
+    base = sent.path().rpartition("/")[0]
+    for path in (f"{base}/{ending}", f"/services/callbacks/{ending}"):
+        status, _, _ = asyncio.run(ask(Door(), path))
+        assert status == 404
+    assert sent.client.post(f"{base}/%00", "{}", content_type="application/json").status_code == 404
+    assert states() == ["unknown"] * 3
 
 
 @override_settings(ISTHMUS_CALLBACKS_INTAKE_WAITING=1)

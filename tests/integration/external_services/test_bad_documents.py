@@ -157,3 +157,28 @@ def test_odd_parts_of_a_document_cost_nothing_else(bank_door, more):
     report = register("S", json.dumps({**document(paths), **more}), named_credential=bank_door)
     assert [operation.name for operation in report.operations] == ["a"]
     list(report.proposals)
+
+
+@pytest.mark.parametrize("odd", ["\\u0000", "\\ud800", "\\u202e", "\U0001f600"])
+def test_odd_characters_everywhere(bank_door, odd):
+    """U+0000, which PostgreSQL's texts refuse, and half of a character, which no encoding has."""
+    operation = {
+        "operationId": "doODD", "summary": "ODD", "tags": ["ODD"],
+        "parameters": [{"name": "aODD", "in": "query", "description": "ODD", "schema": {"enum": ["ODD"]}}],
+        "responses": {"2ODD": {"description": "ODD"}},
+        "callbacks": {"cODD": {"{$request.query.ODD}": {"post": {"responses": {}}}}},
+    }  # fmt: skip
+    text = json.dumps(
+        {
+            "openapi": "3.0.0",
+            "info": {"title": "ODD"},
+            "paths": {"/ODD": {"get": operation, "trace": {}}},
+            "x-ODD": "ODD",
+        }
+    ).replace("ODD", odd)
+    report = register("S", text, named_credential=bank_door)
+    assert len(report.operations) == 1
+    assert register("S", text).is_changed is False
+    version = ExternalService.objects.get().active_version
+    assert version.operations.get().contract.parameters
+    assert "class S(GeneratedClient):" in module_for(version)

@@ -122,10 +122,10 @@ def test_time_is_limited():
 
 
 def test_odd_texts_and_numbers_are_read_and_written():
-    """U+0000, half a surrogate pair, integers beyond 64 bits: rare, but JSON has them."""
+    """U+0000, half a surrogate pair (which is replaced), integers beyond 64 bits: rare, but JSON has them."""
     document = read('{"openapi": "3.0.0", "paths": {}, "x": "\\u0000\\ud800", "n": 123456789012345678901234567890}')
     assert document.content["n"] == 123456789012345678901234567890
-    assert document.canonical.isascii()
+    assert document.content["x"] == "\x00?"
     assert json.loads(document.canonical) == document.content
 
 
