@@ -8,16 +8,17 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, unquote
 
-from django.db import close_old_connections
+from django.db import close_old_connections, connections
 from requests.structures import CaseInsensitiveDict
 
 from callouts.callbacks import intake
 from callouts.callbacks.conf import options
 from callouts.callbacks.inbox import Delivery
 from callouts.callbacks.intake import Arrival, Told
+from callouts.external_services.document.reading import storable
 from isthmus import correlation
 from isthmus.logs import get_logger
 
@@ -40,14 +41,26 @@ _BROKEN = Told(
 # What Django's middleware adds to answers of programs, too.
 _SAFE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "X-Frame-Options": "DENY"}
 
+_Waiting: TypeAlias = "tuple[Arrival, asyncio.AbstractEventLoop, asyncio.Future[Told]]"
+_IDLE_SECONDS = 20.0
+
 
 class Door:
     """An ASGI application."""
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[Arrival, asyncio.AbstractEventLoop, asyncio.Future[Told]]] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._wanted = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._is_closing = False
+
+    def close(self) -> None:
+        """Let what waits be answered, and end the thread with its connection."""
+        with self._wanted:
+            thread, self._is_closing = self._thread, True
+            self._wanted.notify()
+        if thread is not None:
+            thread.join()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         arrival = await _arrival(scope, receive)
@@ -72,19 +85,30 @@ class Door:
         return await future
 
     def _work(self) -> None:
-        while True:
-            with self._wanted:
-                while not self._waiting:
-                    self._wanted.wait()
-                most = min(len(self._waiting), options.intake_batch)
-                batch = [self._waiting.popleft() for _ in range(most)]
-            close_old_connections()
-            told = self._told([arrival for arrival, _, _ in batch])
-            for (_, loop, future), one in zip(batch, told, strict=True):
-                try:
-                    loop.call_soon_threadsafe(_settle, future, one)
-                except RuntimeError:
-                    log.info("callback.nobody_listens")  # the server is going down; the callback is kept all the same
+        try:
+            while batch := self._next():
+                close_old_connections()
+                told = self._told([arrival for arrival, _, _ in batch])
+                for (_, loop, future), one in zip(batch, told, strict=True):
+                    try:
+                        loop.call_soon_threadsafe(_settle, future, one)
+                    except RuntimeError:
+                        # The server is going down. The callback is kept all the same.
+                        log.info("callback.nobody_listens")
+        finally:
+            connections.close_all()
+
+    def _next(self) -> list[_Waiting]:
+        """Return what waits; nothing, and the thread's end, when nothing has come for a while."""
+        with self._wanted:
+            while not self._waiting:
+                if self._is_closing or not self._wanted.wait(_IDLE_SECONDS):
+                    if self._waiting:
+                        break
+                    self._thread = None
+                    return []
+            most = min(len(self._waiting), options.intake_batch)
+            return [self._waiting.popleft() for _ in range(most)]
 
     def _told(self, arrivals: Sequence[Arrival]) -> list[Told]:
         try:
@@ -104,8 +128,8 @@ def _settle(future: "asyncio.Future[Told]", told: Told) -> None:
 
 
 async def _arrival(scope: Any, receive: Any) -> Arrival:
-    # What is no UTF-8 names nothing of ours, and has to be filed all the same.
-    path: str = scope["path"].encode(errors="replace").decode()
+    # What is no UTF-8, or holds U+0000, names nothing of ours, and has to be filed all the same.
+    path = storable(scope["path"].encode(errors="replace").decode())
     token, _, after = path.removeprefix(PREFIX).partition("/")
     name, slash, rest = after.partition("/")
     headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
@@ -123,7 +147,7 @@ async def _arrival(scope: Any, receive: Any) -> Arrival:
         body=await _body(headers.get("Content-Length", ""), receive),
     )
     raw = scope.get("raw_path") or path.encode()
-    full = raw.decode("latin-1") + (f"?{text}" if text else "")
+    full = storable(raw.decode("latin-1")) + (f"?{text}" if text else "")
     given = correlation.accept(headers.get(correlation.HEADER))
     return Arrival(token=unquote(token), delivery=delivery, path=full, correlation_id=given)
 

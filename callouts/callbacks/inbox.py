@@ -332,7 +332,7 @@ def _receipt(
     is_open = verdict.state == ReceiptState.RECEIVED
     return CallbackReceipt(
         invocation=invocation,
-        callback_name=callback_name[:255].replace("\x00", ""),
+        callback_name=callback_name[:255],
         method=delivery.method[:10],
         headers=_kept_headers(delivery, request),
         query=delivery.query_text[:2_000],
@@ -359,7 +359,7 @@ def _file_unknown(delivery: Delivery) -> None:
     if kept >= options.unknown_kept_an_hour:
         return
     CallbackReceipt.objects.create(
-        callback_name=delivery.name[:255].replace("\x00", ""),
+        callback_name=delivery.name[:255],
         method=delivery.method[:10],
         headers=_kept_headers(delivery, None),
         query=delivery.query_text[:2_000],

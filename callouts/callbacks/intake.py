@@ -6,7 +6,7 @@ Whatever is odd about one goes the way of `inbox.receive`, which knows every cas
 handler of one has failed, so that the others do not suffer.
 
 Accepted means committed: from then on the callback is not lost. A process that dies before the handler has run leaves
-receipts without a job, which `adopt` finds.
+receipts without a job, which `adopt` finds (`callouts.callbacks.adopting` calls it in every worker).
 """
 
 import json

@@ -7,6 +7,7 @@ from callouts.callbacks import intake
 from callouts.callbacks.conf import options
 from callouts.callbacks.inbox import Delivery
 from callouts.callbacks.intake import Arrival
+from callouts.external_services.document.reading import storable
 from isthmus import correlation
 
 __all__ = ["receive"]
@@ -22,8 +23,8 @@ def receive(request: HttpRequest, token: str, name: str = "", rest: str = "") ->
 
 def _arrival(request: HttpRequest, token: str, name: str, rest: str) -> Arrival:
     delivery = Delivery(
-        name=name,
-        rest=rest,
+        name=storable(name),
+        rest=storable(rest),
         method=request.method or "",
         headers=request.headers,
         query=request.GET.dict(),

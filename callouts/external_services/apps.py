@@ -11,18 +11,18 @@ class ExternalServicesConfig(AppConfig):
 
     def ready(self) -> None:
         from callouts.callbacks import conf  # noqa: F401 - declares options, which the checks must know
+        from callouts.callbacks.adopting import Adopter
         from callouts.callbacks.door import PREFIX, Door
         from callouts.external_services import console
         from callouts.external_services.access import EXTERNAL_SERVICE
-        from callouts.external_services.jobs import adopt_callbacks
         from isthmus.access.registry import register_grant_kind
         from isthmus.audit.registry import AuditAction, register_actions
         from isthmus.doors import register_door
-        from isthmus.jobs.schedules import register_schedule
+        from isthmus.jobs.services import register_worker_service
 
         register_grant_kind(EXTERNAL_SERVICE)
         register_door(PREFIX, Door())
-        register_schedule("Adopt callbacks that nobody handles", adopt_callbacks, cron="* * * * *")
+        register_worker_service(Adopter)
         register_actions(
             AuditAction(name="external_service.registered", label="External service registered"),
             AuditAction(name="external_service.activated", label="External service version activated"),

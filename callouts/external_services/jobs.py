@@ -8,7 +8,7 @@ from callouts.callbacks import processing
 from isthmus import clock
 from isthmus.jobs import queueable
 
-__all__ = ["adopt_callbacks", "end_wait", "handle_callback", "tell_timed_out"]
+__all__ = ["end_wait", "handle_callback", "tell_timed_out"]
 
 
 @queueable(max_attempts=10, retry_delays=(1, 10, 60), kind="Callback")
@@ -31,12 +31,3 @@ def tell_timed_out(invocation_id: str) -> None:
 def handle_callback(receipt_id: str) -> dict[str, object]:
     """Complete an invocation with an accepted callback: state and effects of the handler in one transaction."""
     return {"outcome": processing.process(UUID(receipt_id))}
-
-
-@queueable(max_attempts=1, kind="Callback")
-def adopt_callbacks() -> dict[str, object]:
-    """Run the handlers of callbacks that were accepted by a process which died before it ran them."""
-    # The inbox needs the jobs above.
-    from callouts.callbacks import intake
-
-    return {"adopted": intake.adopt()}

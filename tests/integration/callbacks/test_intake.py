@@ -120,6 +120,13 @@ def test_what_a_dead_process_accepted_is_adopted(submitted, settings):
     assert intake.adopt() == 0
 
 
+@pytest.fixture
+def door():
+    door = Door()
+    yield door
+    door.close()
+
+
 async def ask(door, path, body=b"{}", method="POST", headers=()):
     scope = {
         "type": "http", "method": method, "path": path, "raw_path": path.encode(errors="replace"), "query_string": b"",
@@ -134,14 +141,13 @@ async def ask(door, path, body=b"{}", method="POST", headers=()):
     return start["status"], {name.decode(): value.decode() for name, value in start["headers"]}, end["body"]
 
 
-def test_the_door_answers_as_django_does(submitted):
+def test_the_door_answers_as_django_does(submitted, door):
     one, other = submitted(reference="a"), submitted(reference="b")
     body = json.dumps({"applicationNumber": "A-1", "status": "approved"}).encode()
     path = urlsplit(one.path()).path
     through_django = other.call_back()
 
     async def run():
-        door = Door()
         first = await ask(door, path, body, headers=[(b"x-request-id", b"mine")])
         return first, await ask(door, "/services/callbacks/guess/x"), await ask(door, path, method="HEAD", body=b"")
 
@@ -156,14 +162,14 @@ def test_the_door_answers_as_django_does(submitted):
 
 
 @override_settings(ISTHMUS_CALLBACKS_MAX_BODY_BYTES=1024)
-def test_the_door_keeps_nothing_of_what_is_too_large(submitted):
+def test_the_door_keeps_nothing_of_what_is_too_large(submitted, door):
     path = urlsplit(submitted().path()).path
-    status, _, text = asyncio.run(ask(Door(), path, b"x" * 5000))
+    status, _, text = asyncio.run(ask(door, path, b"x" * 5000))
     assert (status, json.loads(text)[0]["errorCode"]) == (413, "REQUEST_BODY_TOO_LARGE")
     assert CallbackReceipt.objects.get().body == ""
 
 
-def test_a_thousand_at_once(submitted):
+def test_a_thousand_at_once(submitted, door):
     """Far more than the process can take at once wait their turn, and none is lost."""
     count = 1_000
     first = submitted(reference="r0").invocation
@@ -180,7 +186,6 @@ def test_a_thousand_at_once(submitted):
     body = json.dumps({"applicationNumber": "A", "status": "approved"}).encode()
 
     async def run():
-        door = Door()
         paths = [f"/services/callbacks/{token}/applicationOutcomeApproved" for token in tokens]
         return await asyncio.gather(*(ask(door, path, body) for path in paths))
 
@@ -192,22 +197,21 @@ def test_a_thousand_at_once(submitted):
 
 
 @pytest.mark.parametrize("ending", ["%00", "\ud800", "a" * 4000, "\x00/\x00"])
-def test_odd_addresses_name_nothing_and_are_filed(submitted, ending):
+def test_odd_addresses_name_nothing_and_are_filed(submitted, door, ending):
     sent = submitted()
     base = sent.path().rpartition("/")[0]
     for path in (f"{base}/{ending}", f"/services/callbacks/{ending}"):
-        status, _, _ = asyncio.run(ask(Door(), path))
+        status, _, _ = asyncio.run(ask(door, path))
         assert status == 404
     assert sent.client.post(f"{base}/%00", "{}", content_type="application/json").status_code == 404
     assert states() == ["unknown"] * 3
 
 
 @override_settings(ISTHMUS_CALLBACKS_INTAKE_WAITING=1)
-def test_who_comes_when_too_many_wait_is_told_to_come_again(submitted):
+def test_who_comes_when_too_many_wait_is_told_to_come_again(submitted, door):
     path = urlsplit(submitted().path()).path
 
     async def run():
-        door = Door()
         return await asyncio.gather(*(ask(door, path) for _ in range(30)))
 
     told = asyncio.run(run())
