@@ -77,36 +77,34 @@ class ExternalServiceClient:
         given = {**(parameters or {}), **more_parameters}
         if callback is None and found.is_asynchronous:
             raise HandlerRefused(f"{found.operation_id} answers by callback; give it a handler: callback=….")
-        if not callback:
-            if callback_timeout is not None or (callback is not None and not found.callback_contracts):
-                raise HandlerRefused(f"{found.operation_id} has no callbacks; call it without a handler.")
-            return call(
-                found,
+        if not found.callback_contracts and (callback is not None or callback_timeout is not None):
+            raise HandlerRefused(f"{found.operation_id} has no callbacks; call it without a handler.")
+        if callback and retry is not None:
+            raise HandlerRefused("An asynchronous operation is repeated by its reference, not by a ladder.")
+        if callback:
+            asked = Submission(
                 body=body,
                 parameters=given,
                 content_type=content_type,
-                reference=reference,
-                retry=_policy(found) if retry == "document" else retry,
+                callback=callback,
+                callback_timeout=callback_timeout,
+                reference=reference or "",
                 user=user,
                 timeout=timeout,
                 record=record,
             )
-        if not found.callback_contracts:
-            raise HandlerRefused(f"{found.operation_id} has no callbacks; call it without a handler.")
-        if retry is not None:
-            raise HandlerRefused("An asynchronous operation is repeated by its reference, not by a ladder.")
-        asked = Submission(
+            return submit(found, asked)
+        return call(
+            found,
             body=body,
             parameters=given,
             content_type=content_type,
-            callback=callback,
-            callback_timeout=callback_timeout,
-            reference=reference or "",
+            reference=reference,
+            retry=_policy(found) if retry == "document" else retry,
             user=user,
             timeout=timeout,
             record=record,
         )
-        return submit(found, asked)
 
     def pages(self, operation: str, *, most: int = 1_000, **arguments: Any) -> Iterator[OperationResponse]:
         """Yield the answers of an operation page by page, as its document says that one leads to the next.

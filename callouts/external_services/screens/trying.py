@@ -36,6 +36,7 @@ __all__ = ["Entered", "Preview", "Result", "TriedHandler", "TryField", "TryForm"
 
 _MOST_FIELDS = 40
 _SHOWN_BYTES = 64 * 1024
+_COMPOSED = frozenset({"allOf", "oneOf", "anyOf", "properties"})
 _NOT_YET = "made-when-it-is-sent"
 
 
@@ -274,8 +275,8 @@ class TryForm:
             )
         elif kind == "boolean":
             choices = ("true", "false")
-        inner = kind in {"object", "array"} or (not kind and not choices and not {"allOf", "oneOf", "anyOf",
-            "properties"}.isdisjoint(found))  # fmt: skip
+        is_composed = not kind and not choices and not _COMPOSED.isdisjoint(found)
+        inner = kind in {"object", "array"} or is_composed
         default = found.get("default", found.get("example"))
         value = "" if default is None else default if isinstance(default, str) else json.dumps(default)
         if self._data is not None:
