@@ -30,6 +30,7 @@ from callouts.external_services.description.reader import (
     path_of,
     text,
     with_python_names,
+    words,
 )
 from callouts.external_services.document import pointers
 from callouts.external_services.document.references import BrokenReference
@@ -115,7 +116,7 @@ class OpenApi3Reader(Reader):
             allow_reserved=value.get("allowReserved") is True,
             media_type=media_type,
             schema=schema_at,
-            description=text(value.get("description")),
+            description=words(value.get("description")),
         )
 
     def _body(self, given: Any, at: str, operation_id: str, problems: list[Problem]) -> BodyDefinition:

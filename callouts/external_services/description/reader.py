@@ -24,7 +24,7 @@ from callouts.external_services.document import references
 from callouts.external_services.document.reading import storable
 from callouts.external_services.document.references import BrokenReference, Content
 
-__all__ = ["LOCATIONS", "METHODS", "RESERVED_ARGUMENTS", "Found", "Reader", "text", "with_python_names"]
+__all__ = ["LOCATIONS", "METHODS", "RESERVED_ARGUMENTS", "Found", "Reader", "text", "with_python_names", "words"]
 
 RESERVED_ARGUMENTS = frozenset(
     {
@@ -38,6 +38,8 @@ METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 LOCATIONS: frozenset[Location] = frozenset(get_args(Location))
 TEMPLATE = re.compile(r"\{([^{}]+)\}")
 _MOST_TEXT = 500
+_MOST_WORDS = 160
+"""Of what is told about each parameter, in every operation that has it; the document has the rest."""
 
 Parameters = dict[tuple[str, str], ParameterDefinition]
 
@@ -154,6 +156,11 @@ def with_python_names(found: Iterable[ParameterDefinition]) -> tuple[ParameterDe
 def text(value: Any) -> str:
     """Return a text, cut to what is shown; "" for what is none."""
     return storable(value[:_MOST_TEXT]) if isinstance(value, str) else ""
+
+
+def words(value: Any) -> str:
+    """Return what a parameter is about, cut to what a line shows; "" for what is no text."""
+    return text(value)[:_MOST_WORDS]
 
 
 def path_of(url: str) -> str:

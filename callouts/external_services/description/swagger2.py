@@ -12,7 +12,7 @@ from callouts.external_services.description.definitions import (
 )
 from callouts.external_services.description.media_types import PREFERENCE, kind_of
 from callouts.external_services.description.problems import Problem, Unusable
-from callouts.external_services.description.reader import Found, Parameters, Reader, listed, noted, path_of, text
+from callouts.external_services.description.reader import Found, Parameters, Reader, listed, noted, path_of, text, words
 from callouts.external_services.document import pointers
 from callouts.external_services.document.references import BrokenReference
 
@@ -126,7 +126,7 @@ def _parameter(name: str, place: Any, value: Mapping[str, Any], at: str) -> Para
         style=style,
         explode=explode,
         schema=at if "type" in value or "enum" in value else None,
-        description=text(value.get("description")),
+        description=words(value.get("description")),
     )
 
 
@@ -140,7 +140,7 @@ def _field(name: str, value: Mapping[str, Any], at: str) -> FieldDefinition:
         required=value.get("required") is True,
         is_file=is_file,
         schema=None if is_file or "type" not in value else at,
-        description=text(value.get("description")),
+        description=words(value.get("description")),
     )
 
 
@@ -173,5 +173,5 @@ def _headers(headers: Mapping[str, Any], at: str) -> Iterator[ParameterDefinitio
                 style=style,
                 explode=explode,
                 schema=pointers.join(name, base=at) if "type" in value else None,
-                description=text(value.get("description")),
+                description=words(value.get("description")),
             )
