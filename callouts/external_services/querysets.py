@@ -24,10 +24,6 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         """Return the operations of the versions that are in use."""
         return self.filter(version=models.F("version__service__active_version"))
 
-    def asynchronous(self) -> "OperationQuerySet":
-        """Return those whose answer comes back as a callback."""
-        return self.filter(is_asynchronous=True)
-
 
 class InvocationQuerySet(models.QuerySet["Invocation"]):
     """Invocations."""
@@ -35,10 +31,6 @@ class InvocationQuerySet(models.QuerySet["Invocation"]):
     def waiting(self) -> "InvocationQuerySet":
         """Return those that are not finished: a callback may still come."""
         return self.filter(state__in=_OPEN)
-
-    def finished(self) -> "InvocationQuerySet":
-        """Return those that nothing will change any more."""
-        return self.exclude(state__in=_OPEN)
 
     def in_doubt(self) -> "InvocationQuerySet":
         """Return those whose request left and whose first answer is not known."""
@@ -59,7 +51,3 @@ class ReceiptQuerySet(models.QuerySet["CallbackReceipt"]):
     def unknown_since(self, moment: datetime, within: timedelta) -> "ReceiptQuerySet":
         """Return those that named no invocation of ours in the time `within` before `moment`."""
         return self.filter(state="unknown", invocation__isnull=True, received_at__gt=moment - within)
-
-    def needing_attention(self) -> "ReceiptQuerySet":
-        """Return those that an operator may want to see: everything but processed, pending and repeated ones."""
-        return self.exclude(state__in=("received", "processed", "repeated"))

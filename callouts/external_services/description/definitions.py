@@ -66,8 +66,6 @@ class FieldDefinition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     """"": the media type's own way."""
     explode: bool = True
     allow_reserved: bool = False
-    headers: Mapping[str, str] = {}
-    """Further headers of a part, with constant values."""
     required: bool = False
     is_file: bool = False
     schema: str | None = None
@@ -98,8 +96,6 @@ class BodyDefinition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     media: tuple[MediaDefinition, ...]
     """Those that can be written, the preferred one first; never empty."""
     required: bool = False
-    others: tuple[str, ...] = ()
-    """Content types that the document lists and that cannot be written."""
 
     @property
     def content_types(self) -> tuple[str, ...]:

@@ -79,7 +79,6 @@ def _head(field: FieldDefinition, filename: str, content_type: str) -> bytes:
         lines[0] += f'; filename="{_quoted(filename)}"'
     if content_type:
         lines.append(f"Content-Type: {content_type.partition(',')[0].strip()}")
-    lines.extend(f"{name}: {value}" for name, value in field.headers.items())
     return "\r\n".join(lines).encode()
 
 
