@@ -179,6 +179,7 @@ class PageHint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     items: str = ""
     """JSON pointer to the items in an answer; "" where the answer is the list, or nobody knows."""
     size_parameter: str = ""
+    """The query parameter that says how many items a page holds; "" where there is none."""
 
 
 class RetryHint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

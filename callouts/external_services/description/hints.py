@@ -83,7 +83,8 @@ class HintFinder:
         items = next((f"/{name}" for name in _ITEMS if name in fields), "")
         if isinstance(declared, dict) and isinstance(declared.get("nextLinkName"), str):
             item = declared.get("itemName", "value")
-            return PageHint(kind="next_link", field=f"/{declared['nextLinkName']}", items=f"/{item}")
+            field = f"/{declared['nextLinkName']}"
+            return PageHint(kind="next_link", field=field, items=f"/{item}", size_parameter=size)
         for parameter, names in _TOKENS.items():
             found = next((name for name in names if parameter in asked and name in fields), None)
             if found is not None:

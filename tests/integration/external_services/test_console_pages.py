@@ -67,6 +67,16 @@ def test_an_operation_is_described(bank, operator):
     assert 'name="p.idempotency_key"' not in form
 
 
+def test_how_an_operation_turns_pages_is_told(bank_door, operator):
+    names = [{"name": name, "in": "query", "schema": {"type": "string"}} for name in ("page_token", "page_size")]
+    answer = {"properties": {"next_page_token": {"type": "string"}, "items": {"type": "array"}}}
+    success = {"description": "", "content": {"application/json": {"schema": answer}}}
+    listing = {"operationId": "things", "parameters": names, "responses": {"200": success}}
+    register("Paged", json.dumps({"openapi": "3.0.0", "paths": {"/things": {"get": listing}}}))
+    page = text_of(operator.get("/external-services/services/Paged/operations/things/"))
+    assert "follows /next_page_token; page_size says how many a page holds" in page
+
+
 def test_a_preview_sends_nothing(bank, operator, callout_mock):
     given = {"what": "preview", "b.applicant": '{"name": "Ada"}', "b.requestedAmount": "250000", "reference": "r-1"}
     page = text_of(operator.post(SUBMIT, given))

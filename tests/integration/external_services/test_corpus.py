@@ -67,7 +67,7 @@ def test_a_large_document_is_registered_and_its_first_call_reads_little(
     assert answer.code201.kind == "Pod"
 
 
-def formatted_and_typed(source, path):
+def assert_formatted_and_typed(source, path):
     path.write_text(source)
     python = [sys.executable, "-m"]
     config = ["--config", str(ROOT / "pyproject.toml")]
@@ -89,4 +89,4 @@ def test_a_client_of_a_large_real_api_is_formatted_and_typed(name, tmp_path):
     source = module_for(ExternalService.objects.get().active_version)
     assert source.count("\n    def ") == Operation.objects.count() > 400
     assert len(re.findall(r"^class ", source, re.MULTILINE)) > 1_000
-    formatted_and_typed(source, tmp_path / "real.py")
+    assert_formatted_and_typed(source, tmp_path / "real.py")

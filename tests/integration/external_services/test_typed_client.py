@@ -14,7 +14,7 @@ from callouts.external_services.actions import register
 from callouts.external_services.errors import ArgumentsRefused, RequestRefused
 from callouts.external_services.typed import UNSET, as_json, from_json
 from tests.integration.external_services.documents import SWAGGER
-from tests.integration.external_services.test_corpus import formatted_and_typed
+from tests.integration.external_services.test_corpus import assert_formatted_and_typed
 from tests.service_fixtures import SEED_DOCUMENT
 from tests.service_handlers import Outcome
 
@@ -111,7 +111,7 @@ def test_what_is_written_is_formatted_and_typed(bank_door, tmp_path):
         ("Acme", SEED_DOCUMENT.read_text()),
     ):
         register(name, document)
-        formatted_and_typed(written(name, tmp_path / f"{name}.py"), tmp_path / f"{name}_.py")
+        assert_formatted_and_typed(written(name, tmp_path / f"{name}.py"), tmp_path / f"{name}_.py")
 
 
 def test_calls_are_made_and_answers_read_as_classes(shop, callout_mock):
