@@ -74,7 +74,7 @@ def test_how_an_operation_turns_pages_is_told(bank_door, operator):
     listing = {"operationId": "things", "parameters": names, "responses": {"200": success}}
     register("Paged", json.dumps({"openapi": "3.0.0", "paths": {"/things": {"get": listing}}}))
     page = text_of(operator.get("/external-services/services/Paged/operations/things/"))
-    assert "follows /next_page_token; page_size says how many a page holds" in page
+    assert "follows /next_page_token ; page_size says how many a page holds" in page
 
 
 def test_a_preview_sends_nothing(bank, operator, callout_mock):
