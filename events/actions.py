@@ -11,6 +11,7 @@ from events.models import EventDefinition, Subscription, SubscriptionState, Topi
 from events.names import UNION_TOPIC, change_topic
 from events.subscribers import Subscriber
 from isthmus.logs import get_logger
+from isthmus.objects.capture.tracking import tracked_names
 from isthmus.objects.registry import all_objects
 
 __all__ = ["pause", "restart", "resume", "synchronise"]
@@ -24,7 +25,7 @@ def synchronise(event_log: EventLog | None = None) -> None:
     Runs after every migration and when a bus starts. A subscription that is new begins at its `start` now.
     """
     event_log = event_log or get_event_log()
-    tracked = [found.api_name for found in all_objects() if found.track_changes]
+    tracked = sorted(tracked_names(all_objects()))
     subscribers = registry.all_subscribers()
     with transaction.atomic():
         event_log.ensure_topics(
@@ -114,4 +115,8 @@ def _write_definitions() -> None:
         unique_fields=["api_name"],
         update_fields=["label", "description", "schema", "declared_in", "is_declared"],
     )
+    for event in declared:
+        Topic.objects.filter(name=event.topic).update(
+            retention_hours=event.retention_hours, retention_bytes=event.retention_bytes
+        )
     EventDefinition.objects.exclude(api_name__in=[event.api_name for event in declared]).update(is_declared=False)

@@ -12,10 +12,9 @@ class EventsConfig(AppConfig):
     verbose_name = "Events"
 
     def ready(self) -> None:
-        from events import changes, checks, console, grants, migrations_done, probes, registry, sobjects
+        from events import checks, console, grants, migrations_done, probes, registry, sobjects
         from isthmus.access.registry import register_grant_kind
         from isthmus.objects import registry as objects
-        from isthmus.objects.capture import register_sink
 
         autodiscover_modules("platform_events")
         from events import credential_events  # it names an event, which is there only now
@@ -25,7 +24,6 @@ class EventsConfig(AppConfig):
             objects.register(object_type)
         credential_events.connect()
         register_grant_kind(grants.EVENT_GRANTS)
-        register_sink(changes.stage_changes)
         probes.register()
         console.register()
         django_checks.register(checks.check_event_log)

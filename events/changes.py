@@ -1,18 +1,13 @@
-"""Stages captured changes for the relay, in the transaction that made them."""
+"""The schemas of change events."""
 
-from collections.abc import Sequence
 from functools import cache
 
-from events import schemas
 from events.avro import AvroSchema, change_event_schema, nullable
-from events.models import ChangeRow
 from events.names import change_event_name
-from events.transactions import current_transaction
 from isthmus.objects import catalogue
-from isthmus.objects.capture import Change
 from isthmus.objects.object_types import FieldKind, FieldType
 
-__all__ = ["object_schema", "stage_changes"]
+__all__ = ["object_schema"]
 
 # Kinds of fields → type in Avro, data type in the `doc` of the field.
 _TYPES: dict[FieldKind, tuple[str, str]] = {
@@ -38,28 +33,6 @@ _TYPES: dict[FieldKind, tuple[str, str]] = {
 
 # The id travels in the header; these tell nothing about the record's data.
 _LEFT_OUT = {"Id", "IsDeleted", "SystemModstamp"}
-
-
-def stage_changes(changes: Sequence[Change]) -> None:
-    """Write one row a change; the relay merges and shapes them. One statement, whatever their number."""
-    key = current_transaction()
-    schema_ids = {name: schemas.keep(object_schema(name)) for name in {change.object_name for change in changes}}
-    ChangeRow.objects.bulk_create(
-        ChangeRow(
-            object_name=change.object_name,
-            record_id=change.record_id,
-            change_type=change.change_type.value,
-            changed_fields=dict(change.changed_fields),
-            origin=change.origin,
-            commit_user=change.user_id or "",
-            correlation_id=change.correlation_id,
-            created_at=change.occurred_at,
-            schema_id=schema_ids[change.object_name],
-            transaction_key=key.key,
-            ordinal=ordinal,
-        )
-        for change, ordinal in zip(changes, key.take_ordinals(len(changes)), strict=True)
-    )
 
 
 def object_schema(object_name: str) -> AvroSchema:

@@ -16,23 +16,35 @@ class EventOptions(Options, prefix="ISTHMUS_EVENTS_"):
         help_text="Changes of one transaction that are reported singly; more become one overflow event per object.",
         minimum=1,
     )
+    max_merged_records = option(
+        1_000, help_text="Records that one change event names at most when all of them changed alike.", minimum=1
+    )
     retention_hours = option(72, help_text="Hours for which published events can be read again.", minimum=1)
+    hourly_publish_allocation = option(
+        250_000, help_text="Platform events that may be published in an hour (UTC); 0 for no limit.", minimum=0
+    )
+    daily_publish_allocation = option(
+        0, help_text="Platform events that may be published in a day (UTC); 0 for no limit.", minimum=0
+    )
     trim_batch_size = option(1_000, help_text="Expired events removed in one transaction.", minimum=1, maximum=50_000)
     trim_interval_seconds = option(30.0, help_text="Seconds between two looks for expired events.", minimum=0.1)
     relay_batch_size = option(
-        1_000, help_text="Committed rows that the relay moves in one transaction.", minimum=1, maximum=50_000
+        10_000, help_text="Committed rows that the relay moves in one transaction.", minimum=1, maximum=50_000
     )
     relay_lease_seconds = option(
-        10.0, help_text="Seconds after which another bus takes the relay over from one that died.", minimum=1
+        3.0, help_text="Seconds after which another bus takes the relay over from one that died.", minimum=1
     )
     poll_milliseconds = option(
-        50, help_text="Milliseconds between two looks for new work while there is none.", minimum=5, maximum=100
+        500,
+        help_text="Milliseconds between two looks for new work when nobody woke the bus meanwhile.",
+        minimum=5,
+        maximum=1_000,
     )
     subscriber_threads = option(
         4, help_text="Subscriptions that one bus process runs at the same time.", minimum=1, maximum=64
     )
     subscriber_lease_seconds = option(
-        10.0, help_text="Seconds after which another bus takes a subscription over from one that died.", minimum=1
+        6.0, help_text="Seconds after which another bus takes a subscription over from one that died.", minimum=1
     )
     retry_first_seconds = option(
         1.0, help_text="Delay after a subscriber's first failure; it doubles with every further one.", minimum=0

@@ -1,18 +1,24 @@
 """What events add to the console: their page, figures, metrics and time line entries."""
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.urls import reverse
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from events.models import ChangeRow, EventLogEntry, OutboxEvent, Subscription, SubscriptionState, Topic
+from events.models import EventLogEntry, OutboxEvent, Subscription, SubscriptionState, Topic
 from isthmus import clock
 from isthmus.console import timeline
 from isthmus.console.references import as_uuid
 from isthmus.console.registry import Figure, Page, register_figures, register_metrics, register_page
 from isthmus.console.tones import Status, Tone
+from isthmus.objects.capture.shaping import as_changes
+from isthmus.objects.errors import MalformedId
+from isthmus.objects.models import RawChange
+from isthmus.objects.record_ids import decode
+from isthmus.objects.registry import object_of_prefix
 
 __all__ = ["figures", "listed", "metrics", "register", "status_of"]
 
@@ -60,7 +66,7 @@ def metrics() -> Iterator[Metric]:
     """Yield what waits for the relay, how far each topic is, and how far behind each subscription."""
     outbox = GaugeMetricFamily("isthmus_outbox_depth", "Rows that wait for the relay.", labels=["table"])
     outbox.add_metric(["events"], OutboxEvent.objects.count())
-    outbox.add_metric(["changes"], ChangeRow.objects.count())
+    outbox.add_metric(["changes"], RawChange.objects.count())
     yield outbox
     newest = GaugeMetricFamily("isthmus_topic_last_replay_id", "Replay id of the newest event.", labels=["topic"])
     for name, last_replay_id in Topic.objects.values_list("name", "last_replay_id"):
@@ -92,12 +98,17 @@ def correlations_of(reference: str) -> Iterable[str]:
 
 def waiting_events(correlation_ids: Sequence[str], limit: int) -> Iterator[timeline.Entry]:
     """Yield the events under these correlation ids that are not relayed yet."""
-    for row in OutboxEvent.objects.filter(correlation_id__in=correlation_ids).defer("payload").order_by("pk")[:limit]:
+    for row in (
+        OutboxEvent.objects.filter(correlation_id__in=correlation_ids)
+        .select_related("topic")
+        .defer("payload")
+        .order_by("pk")[:limit]
+    ):
         yield timeline.Entry(
             at=row.created_at,
             kind="Event",
             icon="bolt",
-            title=_short(row.topic),
+            title=_short(row.topic.name),
             status=_WAITING,
             url="",
             correlation_id=row.correlation_id,
@@ -106,24 +117,33 @@ def waiting_events(correlation_ids: Sequence[str], limit: int) -> Iterator[timel
 
 def waiting_changes(correlation_ids: Sequence[str], limit: int) -> Iterator[timeline.Entry]:
     """Yield the record changes under these correlation ids that are not relayed yet."""
-    rows = ChangeRow.objects.filter(correlation_id__in=correlation_ids).defer("changed_fields").order_by("pk")
-    for row in rows[:limit]:
+    wanted = Q()
+    for correlation_id in correlation_ids:
+        wanted |= Q(context__contains=json.dumps(correlation_id))
+    for change in as_changes(RawChange.objects.filter(wanted).order_by("pk")[:limit] if correlation_ids else ()):
         yield timeline.Entry(
-            at=row.created_at,
+            at=change.occurred_at,
             kind="Change",
             icon="record",
-            title=f"{row.object_name} {row.change_type.lower()}",
+            title=f"{change.object_name} {change.change_type.lower()}",
             status=_WAITING,
             url="",
-            detail=row.record_id,
-            correlation_id=row.correlation_id,
+            detail=change.record_id,
+            correlation_id=change.correlation_id,
         )
 
 
 def correlations_of_waiting_changes(reference: str) -> Iterable[str]:
     """Return the correlation ids of the changes of the record of this id that are not relayed yet."""
-    found = ChangeRow.objects.filter(record_id=reference).order_by("-pk")
-    return found.values_list("correlation_id", flat=True)[: timeline.ENTRIES_SHOWN]
+    try:
+        prefix, number = decode(reference)
+    except MalformedId:
+        return []
+    changed = object_of_prefix(prefix)
+    if changed is None:
+        return []
+    rows = RawChange.objects.filter(object_name=changed.api_name, record_pk=number).order_by("-pk")
+    return [change.correlation_id for change in as_changes(rows[: timeline.ENTRIES_SHOWN]) if change.correlation_id]
 
 
 def _entry(event: EventLogEntry) -> timeline.Entry:

@@ -13,6 +13,7 @@ import inspect
 import re
 import uuid
 from collections.abc import Mapping
+from enum import StrEnum
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
@@ -30,14 +31,25 @@ __all__ = [
     "LongText",
     "Number",
     "PlatformEvent",
+    "PublishBehavior",
     "RecordIdField",
     "Text",
 ]
 
 _API_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*__e")
 _LONGEST_NAME = 43  # Salesforce: 40 characters and the suffix.
+_DEDUPLICATION = uuid.UUID("6a0d4f6e-0f43-4c53-9f3c-7d9f0f1d5c11")
 _SERVER_FIELDS = {"createddate", "createdbyid", "replayid", "eventuuid"}
 """What the platform stamps itself; given values are ignored, as Salesforce ignores them."""
+
+
+class PublishBehavior(StrEnum):
+    """When an event leaves."""
+
+    AFTER_COMMIT = "PublishAfterCommit"
+    """With the transaction of its publisher, and not at all if that is rolled back."""
+    IMMEDIATELY = "PublishImmediately"
+    """At once, whatever becomes of the transaction: for logs and alarms."""
 
 
 class EventType:
@@ -49,7 +61,12 @@ class EventType:
         self.label = declared.label or declared.api_name.removesuffix("__e").replace("_", " ")
         self.description = inspect.cleandoc(vars(declared).get("__doc__") or "")
         self.fields = _fields_of(declared)
+        self.publish_behavior = PublishBehavior(declared.publish_behavior)
+        self.retention_hours = declared.retention_hours
+        self.retention_bytes = declared.retention_bytes
+        self.partition_key = declared.partition_key
         _refuse_wrong_names(self)
+        _refuse_wrong_settings(self)
 
     @property
     def topic(self) -> str:
@@ -78,13 +95,25 @@ class PlatformEvent:
     api_name: ClassVar[str]
     """`Order_Ready__e`: letters, digits, single underscores, the suffix `__e`."""
     label: ClassVar[str] = ""
+    publish_behavior: ClassVar[PublishBehavior] = PublishBehavior.AFTER_COMMIT
+    retention_hours: ClassVar[int | None] = None
+    """Hours for which events are kept; `None`: as the setting says."""
+    retention_bytes: ClassVar[int | None] = None
+    """Bytes of payload that are kept at most; `None`: no limit."""
+    partition_key: ClassVar[str] = ""
+    """API name of the field whose values keep their order among themselves when subscribers work in parallel."""
     event_type: ClassVar[EventType]
 
     event_uuid: uuid.UUID
     """The identity of this event: published twice, it still is one event."""
 
-    def __init__(self, **values: Any) -> None:
-        self.event_uuid = ids.new_uuid()
+    def __init__(self, *, deduplication_key: str | None = None, **values: Any) -> None:
+        """Make an event. Two of one kind with the same `deduplication_key` are one as long as the first is kept."""
+        self.event_uuid = (
+            ids.new_uuid()
+            if deduplication_key is None
+            else uuid.uuid5(_DEDUPLICATION, f"{self.event_type.api_name.lower()}:{deduplication_key}")
+        )
         self._unknown: list[str] = []
         known = {field.name for field in self.event_type.fields}
         for name, value in values.items():
@@ -104,9 +133,9 @@ class PlatformEvent:
         return f"<{type(self).__name__} {self.event_uuid}>"
 
     @classmethod
-    def from_payload(cls, payload: Mapping[str, Any]) -> Self:
+    def from_payload(cls, payload: Mapping[str, Any], *, deduplication_key: str | None = None) -> Self:
         """Return an event from values by API name, as REST and subscribers have them. Problems show at publishing."""
-        made = cls()
+        made = cls(deduplication_key=deduplication_key)
         for api_name, value in payload.items():
             field = cls.event_type.by_api_name.get(api_name.lower())
             if field is not None:
@@ -137,6 +166,11 @@ class PlatformEvent:
     def schema(self) -> AvroSchema:
         """The Avro schema of the payload."""
         return self.event_type.schema
+
+    @property
+    def publishes_immediately(self) -> bool:
+        """Whether it is kept even if the publisher's transaction is rolled back."""
+        return self.event_type.publish_behavior is PublishBehavior.IMMEDIATELY
 
     def payload(self) -> tuple[dict[str, Any], list[PayloadProblem]]:
         """Return the fields as they are kept, and everything that is wrong with them."""
@@ -170,7 +204,7 @@ class PlatformEvent:
         return kept, problems
 
     def publish(self, *, user: Any = None) -> bus.PublishResult:
-        """Publish after commit. Raises `EventRefused` with everything that is wrong with the payload."""
+        """Publish as the definition says. Raises `EventRefused` with everything that is wrong with the payload."""
         (result,) = bus.publish([self], user=user)
         if not result.success:
             raise EventRefused(result.errors)
@@ -194,6 +228,15 @@ def _refuse_wrong_names(event_type: EventType) -> None:
     names = [field.api_name.lower() for field in event_type.fields]
     if doubled := sorted({name for name in names if names.count(name) > 1}):
         raise InvalidDefinition(f"{event_type.api_name} declares fields twice: {', '.join(doubled)}.")
+
+
+def _refuse_wrong_settings(event_type: EventType) -> None:
+    if event_type.partition_key and event_type.partition_key.lower() not in event_type.by_api_name:
+        raise InvalidDefinition(f"{event_type.api_name}: the partition key {event_type.partition_key!r} is no field.")
+    for name in ("retention_hours", "retention_bytes"):
+        value = getattr(event_type, name)
+        if value is not None and value < 1:
+            raise InvalidDefinition(f"{event_type.api_name}: {name} is at least 1, not {value}.")
 
 
 def _avro_field(field: EventField[Any]) -> dict[str, Any]:

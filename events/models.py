@@ -3,13 +3,14 @@
 from django.db import models
 
 from events import querysets
+from events.json_text import JsonTextField
 from isthmus import clock, ids
 
 __all__ = [
-    "ChangeRow",
     "EventDefinition",
     "EventLogEntry",
     "EventSchema",
+    "EventUsage",
     "NumberSeries",
     "OutboxEvent",
     "Subscription",
@@ -51,8 +52,14 @@ class Topic(models.Model):
     trimmed_replay_id = models.BigIntegerField(
         default=0, help_text="The newest event that is no longer kept; 0 while all are."
     )
-
-    objects = querysets.TopicQuerySet.as_manager()
+    kept_events = models.BigIntegerField(default=0, help_text="Events that can be read now.")
+    kept_bytes = models.BigIntegerField(default=0, help_text="Size of their payloads.")
+    retention_hours = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Hours for which events are kept; empty: the setting's."
+    )
+    retention_bytes = models.PositiveBigIntegerField(
+        null=True, blank=True, help_text="Bytes of payload that are kept at most; empty: no limit."
+    )
 
     class Meta:
         ordering = ["name"]
@@ -79,25 +86,22 @@ class EventDefinition(models.Model):
         return self.label
 
 
-class StagedRow(models.Model):
-    """What was written in the transaction of the publisher and waits there for the relay."""
+class OutboxEvent(models.Model):
+    """A platform event that is published and not yet relayed, in the transaction of its publisher.
+
+    No constraint binds it to topic and schema: they never go, and checking would cost every publisher two look-ups.
+    """
 
     event_uuid = models.UUIDField(default=ids.new_uuid, editable=False)
-    schema = models.ForeignKey(EventSchema, on_delete=models.PROTECT, related_name="+")
+    topic = models.ForeignKey(Topic, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
+    schema = models.ForeignKey(
+        EventSchema, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
+    payload = JsonTextField()
+    size = models.PositiveIntegerField(help_text="Bytes of the payload.")
     transaction_key = models.UUIDField()
-    ordinal = models.PositiveIntegerField(help_text="Place within the transaction.")
     correlation_id = models.CharField(max_length=128, blank=True)
-    created_at = models.DateTimeField(default=clock.now)
-
-    class Meta:
-        abstract = True
-
-
-class OutboxEvent(StagedRow):
-    """A platform event, published but not yet relayed."""
-
-    topic = models.CharField(max_length=150)
-    payload = models.JSONField()
+    created_at = models.DateTimeField()
 
     class Meta:
         ordering = ["id"]
@@ -105,24 +109,6 @@ class OutboxEvent(StagedRow):
 
     def __str__(self) -> str:
         return f"{self.topic} {self.event_uuid}"
-
-
-class ChangeRow(StagedRow):
-    """A raw change of a record, not yet merged, shaped and relayed."""
-
-    object_name = models.CharField(max_length=80)
-    record_id = models.CharField(max_length=18)
-    change_type = models.CharField(max_length=20)
-    changed_fields = models.JSONField(help_text="New values by API name.")
-    origin = models.CharField(max_length=255, blank=True)
-    commit_user = models.CharField(max_length=18, blank=True, help_text="Record id of the user who changed it.")
-
-    class Meta:
-        ordering = ["id"]
-        indexes = [models.Index(fields=["transaction_key", "id"], name="change_transaction")]
-
-    def __str__(self) -> str:
-        return f"{self.change_type} {self.object_name} {self.record_id}"
 
 
 class NumberSeries(models.Model):
@@ -139,16 +125,24 @@ class NumberSeries(models.Model):
 
 
 class EventLogEntry(models.Model):
-    """A published event as subscribers read it. One series of replay ids serves all topics."""
+    """A published event as subscribers read it. One series of replay ids serves all topics.
+
+    Topic and schema are bound by no constraint, as in `OutboxEvent`.
+    """
 
     replay_id = models.BigIntegerField(primary_key=True)
-    topic = models.ForeignKey(Topic, on_delete=models.PROTECT, related_name="entries", db_index=False)
+    topic = models.ForeignKey(
+        Topic, on_delete=models.PROTECT, related_name="entries", db_constraint=False, db_index=False
+    )
     event_uuid = models.UUIDField(unique=True)
-    schema = models.ForeignKey(EventSchema, on_delete=models.PROTECT, related_name="+", db_index=False)
-    payload = models.JSONField()
+    schema = models.ForeignKey(
+        EventSchema, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
+    payload = JsonTextField()
+    size = models.PositiveIntegerField(help_text="Bytes of the payload.")
     created_at = models.DateTimeField(help_text="When it was published, or the record changed.")
     published_at = models.DateTimeField(help_text="When it entered the log.", db_index=True)
-    correlation_id = models.CharField(max_length=128, blank=True, db_index=True)
+    correlation_id = models.CharField(max_length=128, blank=True)
     transaction_key = models.UUIDField()
     sequence_number = models.PositiveIntegerField(help_text="Place within the transaction, from 1.")
 
@@ -158,9 +152,35 @@ class EventLogEntry(models.Model):
         ordering = ["replay_id"]
         verbose_name_plural = "event log entries"
         constraints = [models.UniqueConstraint(fields=["topic", "replay_id"], name="replay_id_once_a_topic")]
+        # Named here, not by `db_index`: that makes a second one for prefixes, which nobody looks for.
+        indexes = [models.Index(fields=["correlation_id"], name="event_log_correlation")]
 
     def __str__(self) -> str:
         return f"{self.replay_id} {self.event_uuid}"
+
+
+class EventUsage(models.Model):
+    """How many events of a topic entered the log, or were delivered to API clients, in one hour."""
+
+    class Measure(models.TextChoices):
+        PLATFORM_EVENTS_PUBLISHED = "PLATFORM_EVENTS_PUBLISHED", "Platform events published"
+        PLATFORM_EVENTS_DELIVERED = "PLATFORM_EVENTS_DELIVERED", "Platform events delivered"
+        CHANGE_EVENTS_PUBLISHED = "CHANGE_EVENTS_PUBLISHED", "Change events published"
+        CHANGE_EVENTS_DELIVERED = "CHANGE_EVENTS_DELIVERED", "Change events delivered"
+
+    name = models.CharField(max_length=40, choices=Measure.choices)
+    event_name = models.CharField(max_length=120)
+    start_date = models.DateTimeField(help_text="Beginning of the hour.")
+    end_date = models.DateTimeField()
+    value = models.BigIntegerField(default=0)
+
+    class Meta:
+        ordering = ["-start_date", "name", "event_name"]
+        verbose_name_plural = "event usage"
+        constraints = [models.UniqueConstraint(fields=["name", "event_name", "start_date"], name="usage_once_an_hour")]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.event_name} {self.start_date:%Y-%m-%d %H:00}: {self.value}"
 
 
 class SubscriptionState(models.TextChoices):

@@ -4,7 +4,7 @@ import re
 
 from events.errors import UnknownTopic
 
-__all__ = ["UNION_TOPIC", "change_event_name", "change_topic", "topic_kind", "topic_name"]
+__all__ = ["UNION_TOPIC", "carried_by", "change_event_name", "change_topic", "topic_kind", "topic_name"]
 
 UNION_TOPIC = "/data/ChangeEvents"
 
@@ -48,3 +48,12 @@ def topic_kind(name: str) -> str:
     if name == UNION_TOPIC:
         return "union"
     return "event" if name.startswith("/event/") else "data"
+
+
+def carried_by(name: str) -> tuple[str, ...]:
+    """Return every topic that carries the events which are published to this one.
+
+    >>> carried_by("/data/ContactChangeEvent")
+    ('/data/ContactChangeEvent', '/data/ChangeEvents')
+    """
+    return (name, UNION_TOPIC) if topic_kind(name) == "data" else (name,)

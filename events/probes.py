@@ -1,10 +1,11 @@
 """How the bus is."""
 
 from events.conf import options
-from events.models import ChangeRow, OutboxEvent
+from events.models import OutboxEvent
 from isthmus import clock, health
 from isthmus.health import Health, Probe
 from isthmus.jobs import processes
+from isthmus.objects.models import RawChange
 
 __all__ = ["register"]
 
@@ -32,7 +33,7 @@ def _relay() -> Health:
     # By id, which has an index; rows are written in about the order of their ids.
     waiting = [
         OutboxEvent.objects.order_by("id").values_list("created_at", flat=True).first(),
-        ChangeRow.objects.order_by("id").values_list("created_at", flat=True).first(),
+        RawChange.objects.order_by("id").values_list("created_at", flat=True).first(),
     ]
     oldest = min((moment for moment in waiting if moment is not None), default=None)
     if oldest is None:

@@ -11,17 +11,9 @@ from django.db.models.functions import Coalesce
 from events.names import UNION_TOPIC
 
 if TYPE_CHECKING:
-    from events.models import EventLogEntry, Subscription, Topic  # noqa: F401 - the querysets' type arguments
+    from events.models import EventLogEntry, Subscription  # noqa: F401 - the querysets' type arguments
 
-__all__ = ["EventLogQuerySet", "SubscriptionQuerySet", "TopicQuerySet"]
-
-
-class TopicQuerySet(models.QuerySet["Topic"]):
-    """Topics."""
-
-    def with_kept_events(self) -> "TopicQuerySet":
-        """Annotate `kept_events`: how many events can be read now (0 for the union: its events are in the others)."""
-        return self.annotate(kept_events=Count("entries"))
+__all__ = ["EventLogQuerySet", "SubscriptionQuerySet"]
 
 
 class EventLogQuerySet(models.QuerySet["EventLogEntry"]):

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 from events import registry
 from events.conf import options
-from events.logs.base import EventLog
-from events.models import Subscription, SubscriptionState
+from events.logs.base import EventLog, Retention
+from events.models import Subscription, SubscriptionState, Topic, TopicKind
+from events.names import carried_by
 from isthmus import clock
 from isthmus.logs import get_logger
 
@@ -15,16 +16,20 @@ log = get_logger(__name__)
 
 
 def trim(event_log: EventLog) -> int:
-    """Remove one batch of the events that are past their retention, and return how many.
+    """Remove a batch of the events that are past their retention, and return how many.
 
     What a subscription of ours has not handled yet stays, however old: nothing accepted is lost because a subscriber
     was paused or failing. A subscription that was stopped, or that the code no longer declares, holds nothing back.
     """
-    removed = event_log.trim(
-        before=clock.now() - timedelta(hours=options.retention_hours),
-        limit=options.trim_batch_size,
-        kept_after=_unhandled(),
-    )
+    held, now = _unhandled(), clock.now()
+    removed = 0
+    for topic in Topic.objects.exclude(kind=TopicKind.UNION).filter(kept_events__gt=0):
+        hours = topic.retention_hours or options.retention_hours
+        rule = Retention(before=now - timedelta(hours=hours), bytes_kept=topic.retention_bytes)
+        positions = [held[name] for name in carried_by(topic.name) if name in held]
+        removed += event_log.trim(
+            topic.name, rule, limit=options.trim_batch_size, kept_after=min(positions, default=None)
+        )
     if removed:
         log.info("events.trimmed", count=removed)
     return removed

@@ -19,10 +19,12 @@ def keep(schema: AvroSchema) -> str:
     if schema_id in _kept:
         return schema_id
     with transaction.atomic(savepoint=False):
-        EventSchema.objects.bulk_create(
-            [EventSchema(schema_id=schema_id, record_name=schema.record_name, document=schema.document)],
-            ignore_conflicts=True,
-        )
+        # Looked for first: to insert what another transaction has just inserted would be to wait for that one.
+        if not EventSchema.objects.filter(pk=schema_id).exists():
+            EventSchema.objects.bulk_create(
+                [EventSchema(schema_id=schema_id, record_name=schema.record_name, document=schema.document)],
+                ignore_conflicts=True,
+            )
         # Only after the commit: if this transaction is rolled back, so is the row.
         transaction.on_commit(lambda: _remember(schema_id))
     return schema_id

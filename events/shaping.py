@@ -1,23 +1,23 @@
-"""Turns the raw change rows of one transaction into change events.
+"""Turns what the database noted of one transaction into change events.
 
 The rules are those of Salesforce's Change Data Capture
 (https://developer.salesforce.com/docs/atlas.en-us.change_data_capture.meta/change_data_capture/cdc_intro.htm): several
-changes of one record become one event; what could not be told in detail becomes a gap event; more changes than can be
-told singly become one overflow event per object.
+changes of one record become one event; records of one object that changed alike share an event; what could not be told
+in detail becomes a gap event; more changes than can be told singly become one overflow event per object.
 """
 
-import json
-from collections.abc import Iterable, Iterator
+import uuid
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from events.json_text import encode
 from events.logs.base import NewEvent
-from events.models import ChangeRow
 from events.names import change_topic
-from isthmus.objects.capture import WHOLE_OBJECT_ID
+from isthmus.objects.capture import WHOLE_OBJECT_ID, Change
 
-__all__ = ["ShapingLimits", "merge", "shape_changes"]
+__all__ = ["MergedChange", "ShapingLimits", "merge", "shape_changes"]
 
 OVERFLOW = "GAP_OVERFLOW"
 GAP = "GAP_"
@@ -31,14 +31,16 @@ class ShapingLimits:
     """Changes of one transaction that are told singly; an update counts each changed field."""
     event_bytes: int
     """Size from which on an event is replaced by a gap event."""
+    merged_records: int
+    """Records that one event names at most."""
 
 
 @dataclass
 class MergedChange:
-    """What happened to one record in one transaction."""
+    """What happened in one transaction to one record, or alike to several."""
 
-    first: ChangeRow
-    last: ChangeRow
+    first: Change
+    last: Change
     was_there: bool
     """Whether the record was live before the transaction."""
     is_there: bool
@@ -47,6 +49,20 @@ class MergedChange:
     """The newest values of the fields that were written."""
     changed: dict[str, None] = field(default_factory=dict)
     """Names of the fields that updates changed, in order."""
+    record_ids: list[str] = field(default_factory=list)
+
+    def add(self, change: Change) -> None:
+        """Take in what happened next to the record."""
+        kind = change.change_type.removeprefix(GAP)
+        self.last = change
+        self.has_gap |= change.change_type.is_gap
+        if kind == "DELETE":
+            self.is_there = False
+            return
+        self.is_there = True
+        self.values.update(change.changed_fields)
+        if kind == "UPDATE":
+            self.changed.update(dict.fromkeys(change.changed_fields))
 
     def change_type(self) -> str | None:
         """Return the type of the one event, `None` when nothing remains to tell."""
@@ -61,115 +77,122 @@ class MergedChange:
         # A deletion carries no values, so nothing is missing from it.
         return GAP + kind if kind and self.has_gap and kind != "DELETE" else kind
 
+    def body(self, change_type: str) -> dict[str, Any]:
+        """Return the values an event of this type carries: all that are set, or all that changed, or none."""
+        if change_type in {"CREATE", "UNDELETE"}:
+            return {name: value for name, value in self.values.items() if value is not None}
+        if change_type == "UPDATE":
+            return {name: self.values[name] for name in self.changed}
+        return {}
+
 
 def shape_changes(
-    rows: Iterable[ChangeRow], *, commit_number: int, commit_timestamp: datetime, limits: ShapingLimits
+    changes: Iterable[Change],
+    *,
+    schema_id: Callable[[str], str],
+    transaction_key: uuid.UUID,
+    commit_number: int,
+    commit_timestamp: datetime,
+    limits: ShapingLimits,
 ) -> Iterator[NewEvent]:
-    """Yield the events of one transaction, whose rows come in the order in which they were written.
+    """Yield the events of one transaction, whose changes come in the order in which they were made.
 
-    `commit_number` rises from transaction to transaction. Everything beyond the limit is told by one overflow event
-    per object, after the others.
+    `schema_id` gives the id of an object's schema. `commit_number` rises from transaction to transaction. Everything
+    beyond the limit is told by one overflow event per object, after the others. The same changes give the same events,
+    their UUIDs included.
     """
-    remaining = iter(rows)
-    told: list[ChangeRow] = []
-    overflowing: dict[str, ChangeRow] = {}
+    told: list[Change] = []
+    overflowing: dict[str, Change] = {}
     count = 0
-    for row in remaining:
-        count += max(1, len(row.changed_fields)) if row.change_type.endswith("UPDATE") else 1
+    for change in changes:
+        count += max(1, len(change.changed_fields)) if change.change_type.endswith("UPDATE") else 1
         if count > limits.changes:
-            overflowing.setdefault(row.object_name, row)
+            overflowing.setdefault(change.object_name, change)
         else:
-            told.append(row)
-    events = [*merge(told), *(_overflow(row) for row in overflowing.values())]
+            told.append(change)
+    events = [
+        *_alike_together(merge(told), limits.merged_records),
+        *((OVERFLOW, _overflow(change)) for change in overflowing.values()),
+    ]
     for sequence_number, (change_type, merged) in enumerate(events, start=1):
-        yield _event(
-            merged,
-            change_type,
-            event_bytes=limits.event_bytes,
-            header={
-                "sequenceNumber": sequence_number,
-                "commitTimestamp": int(commit_timestamp.timestamp() * 1000),
-                "commitNumber": commit_number,
-            },
+        header = {
+            "transactionKey": str(transaction_key),
+            "sequenceNumber": sequence_number,
+            "commitTimestamp": int(commit_timestamp.timestamp() * 1000),
+            "commitNumber": commit_number,
+        }
+        yield NewEvent(
+            topic=change_topic(merged.first.object_name),
+            event_uuid=uuid.uuid5(transaction_key, str(merged.first.note)),
+            schema_id=schema_id(merged.first.object_name),
+            payload=_payload(merged, change_type, header, limits.event_bytes),
+            created_at=merged.last.occurred_at,
+            correlation_id=merged.first.correlation_id,
+            transaction_key=transaction_key,
+            sequence_number=sequence_number,
         )
 
 
-def merge(rows: Iterable[ChangeRow]) -> list[tuple[str, MergedChange]]:
+def merge(changes: Iterable[Change]) -> list[tuple[str, MergedChange]]:
     """Return what remains to tell of each record, in the order in which the records were first touched."""
     by_record: dict[tuple[str, str], MergedChange] = {}
-    for row in rows:
-        identity = (row.object_name, row.record_id)
+    for change in changes:
+        identity = (change.object_name, change.record_id)
         if identity not in by_record:
-            kind = row.change_type.removeprefix(GAP)
-            was_there = kind not in {"CREATE", "UNDELETE"}
-            by_record[identity] = MergedChange(first=row, last=row, was_there=was_there, is_there=was_there)
-        _add(by_record[identity], row)
+            was_there = change.change_type.removeprefix(GAP) not in {"CREATE", "UNDELETE"}
+            by_record[identity] = MergedChange(
+                first=change, last=change, was_there=was_there, is_there=was_there, record_ids=[change.record_id]
+            )
+        by_record[identity].add(change)
     found = ((merged.change_type(), merged) for merged in by_record.values())
     return [(change_type, merged) for change_type, merged in found if change_type]
 
 
-def _add(merged: MergedChange, row: ChangeRow) -> None:
-    kind = row.change_type.removeprefix(GAP)
-    merged.last = row
-    merged.has_gap |= row.change_type.startswith(GAP)
-    if kind == "DELETE":
-        merged.is_there = False
-        return
-    merged.is_there = True
-    merged.values.update(row.changed_fields)
-    if kind == "UPDATE":
-        merged.changed.update(dict.fromkeys(row.changed_fields))
+def _alike_together(found: list[tuple[str, MergedChange]], most: int) -> list[tuple[str, MergedChange]]:
+    """Let records of one object to which the same happened share an event, at the place of the first."""
+    shared: dict[tuple[object, ...], MergedChange] = {}
+    kept = []
+    for change_type, merged in found:
+        alike = (
+            merged.first.object_name,
+            change_type,
+            encode(merged.body(change_type)),
+            merged.last.origin,
+            merged.last.user_id,
+            merged.first.correlation_id,
+        )
+        before = shared.get(alike)
+        if before is not None and len(before.record_ids) < most:
+            before.record_ids.extend(merged.record_ids)
+            before.last = merged.last
+        else:
+            shared[alike] = merged
+            kept.append((change_type, merged))
+    return kept
 
 
-def _overflow(row: ChangeRow) -> tuple[str, MergedChange]:
-    return OVERFLOW, MergedChange(first=row, last=row, was_there=True, is_there=True, has_gap=True)
-
-
-def _event(merged: MergedChange, change_type: str, *, header: dict[str, Any], event_bytes: int) -> NewEvent:
-    payload = _payload(merged, change_type, header)
-    if _size(payload) > event_bytes:
-        payload = _payload(merged, GAP + change_type.removeprefix(GAP), header)
-    row = merged.first
-    return NewEvent(
-        topic=change_topic(row.object_name),
-        event_uuid=row.event_uuid,
-        schema_id=row.schema_id,
-        payload=payload,
-        created_at=merged.last.created_at,
-        correlation_id=row.correlation_id,
-        transaction_key=row.transaction_key,
-        sequence_number=header["sequenceNumber"],
+def _overflow(change: Change) -> MergedChange:
+    return MergedChange(
+        first=change, last=change, was_there=True, is_there=True, has_gap=True, record_ids=[WHOLE_OBJECT_ID]
     )
 
 
-def _payload(merged: MergedChange, change_type: str, header: dict[str, Any]) -> dict[str, Any]:
-    row = merged.first
+def _payload(merged: MergedChange, change_type: str, header: dict[str, Any], event_bytes: int) -> dict[str, Any]:
     changed = list(merged.changed) if change_type == "UPDATE" else []
-    return {
+    payload = {
         "ChangeEventHeader": {
-            "entityName": row.object_name,
-            "recordIds": [WHOLE_OBJECT_ID if change_type == OVERFLOW else row.record_id],
+            "entityName": merged.first.object_name,
+            "recordIds": merged.record_ids,
             "changeType": change_type,
             "changeOrigin": merged.last.origin,
-            "transactionKey": str(row.transaction_key),
             **header,
-            "commitUser": merged.last.commit_user,
+            "commitUser": merged.last.user_id or "",
             "nulledFields": [name for name in changed if merged.values[name] is None],
             "diffFields": [],
             "changedFields": changed,
         },
-        **_body(merged, change_type),
+        **merged.body(change_type),
     }
-
-
-def _body(merged: MergedChange, change_type: str) -> dict[str, Any]:
-    """Return the values an event of this type carries: all that are set, or all that changed, or none."""
-    if change_type in {"CREATE", "UNDELETE"}:
-        return {name: value for name, value in merged.values.items() if value is not None}
-    if change_type == "UPDATE":
-        return {name: merged.values[name] for name in merged.changed}
-    return {}
-
-
-def _size(payload: dict[str, Any]) -> int:
-    return len(json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))
+    if change_type.startswith(GAP) or len(encode(payload).encode()) <= event_bytes:
+        return payload
+    return _payload(merged, GAP + change_type, header, event_bytes)

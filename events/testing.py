@@ -6,20 +6,21 @@ def test_an_order_that_is_ready_is_shipped(db, event_bus):
     assert Shipment.objects.get().order_number == "A1"
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 import pytest
 
-from events import registry
+from events import outbox, registry
 from events.actions import synchronise
 from events.delivery import deliver_batch
 from events.errors import ReplayIdExpired, UnknownTopic
-from events.logs import DatabaseEventLog, EventLog, NewEvent
+from events.json_text import encode
+from events.logs import DatabaseEventLog, EventLog, NewEvent, Retention
 from events.models import EventLogEntry, OutboxEvent, Subscription
-from events.names import UNION_TOPIC, topic_kind, topic_name
+from events.names import UNION_TOPIC, carried_by, topic_name
 from events.relay import Relay
 from events.subscribers import Event, Subscriber
 from isthmus import clock
@@ -66,16 +67,17 @@ class EventBus:
         """
         topic = topic_name(name)
         relayed = EventLogEntry.objects.of_topic(topic).order_by("replay_id").values_list("payload", flat=True)
-        waiting = OutboxEvent.objects.filter(topic=topic).order_by("id").values_list("payload", flat=True)
+        waiting = OutboxEvent.objects.filter(topic__name=topic).order_by("id").values_list("payload", flat=True)
         return [*relayed, *waiting]
 
 
 @pytest.fixture
-def event_bus(db: None) -> EventBus:
-    """Relays and delivers in the test's process."""
+def event_bus(db: None) -> Iterator[EventBus]:
+    """Relays and delivers in the test's process; what is published immediately goes with the test's transaction."""
     made = EventBus(DatabaseEventLog())
     synchronise(made.log)
-    return made
+    with outbox.use(outbox.SameTransaction()):
+        yield made
 
 
 @contextmanager
@@ -109,14 +111,14 @@ class MemoryEventLog(EventLog):
             self._last += 1
             replay_ids[new.event_uuid] = self._last
             self._events.append((clock.now(), Event(replay_id=self._last, **vars(new))))
-            for topic in _carried_by(new.topic):
+            for topic in carried_by(new.topic):
                 self._ends[topic] = self._last
         return [replay_ids[event.event_uuid] for event in events]
 
     def read(self, topic: str, *, after: int, limit: int) -> list[Event]:
         if after < self.earliest(topic):
             raise ReplayIdExpired
-        found = (event for _, event in self._events if event.replay_id > after and topic in _carried_by(event.topic))
+        found = (event for _, event in self._events if event.replay_id > after and topic in carried_by(event.topic))
         return list(found)[:limit]
 
     def earliest(self, topic: str) -> int:
@@ -130,14 +132,22 @@ class MemoryEventLog(EventLog):
     def latest_of(self, topics: Iterable[str]) -> dict[str, int]:
         return {topic: self._ends[topic] for topic in topics if topic in self._ends}
 
-    def trim(self, *, before: datetime, limit: int, kept_after: Mapping[str, int]) -> int:
-        def is_held(event: Event) -> bool:
-            return any(event.replay_id > kept_after.get(topic, self._last) for topic in _carried_by(event.topic))
+    def position_at(self, topic: str, moment: datetime) -> int:
+        older = [event.replay_id for at, event in self._events if at < moment and topic in carried_by(event.topic)]
+        return max(older, default=self.earliest(topic))
 
-        removed = [event for at, event in self._events if at < before and not is_held(event)][:limit]
-        for event in removed:
-            for topic in _carried_by(event.topic):
-                self._trimmed[topic] = max(event.replay_id, self._trimmed[topic])
+    def trim(self, topic: str, rule: Retention, *, limit: int, kept_after: int | None = None) -> int:
+        of_topic = [(at, event) for at, event in self._events if event.topic == topic]
+        surplus = sum(_size(event) for _, event in of_topic) - (rule.bytes_kept or 0) if rule.bytes_kept else 0
+        removed = []
+        for at, event in of_topic[:limit]:
+            held = kept_after is not None and event.replay_id > kept_after
+            if held or not (at < rule.before or surplus > 0):
+                break
+            surplus -= _size(event)
+            removed.append(event)
+        for name in carried_by(topic) if removed else ():
+            self._trimmed[name] = max(removed[-1].replay_id, self._trimmed[name])
         self._events = [(at, event) for at, event in self._events if event not in removed]
         return len(removed)
 
@@ -151,5 +161,5 @@ class MemoryEventLog(EventLog):
             raise UnknownTopic(f"There is no topic named {topic!r}.")
 
 
-def _carried_by(topic: str) -> tuple[str, ...]:
-    return (topic, UNION_TOPIC) if topic_kind(topic) == "data" else (topic,)
+def _size(event: Event) -> int:
+    return len(encode(event.payload).encode())

@@ -11,11 +11,12 @@ from django.views.decorators.http import require_POST, require_safe
 
 from events import actions
 from events.console import listed, status_of
-from events.models import ChangeRow, EventDefinition, EventLogEntry, OutboxEvent, Subscription, Topic
+from events.models import EventDefinition, EventLogEntry, OutboxEvent, Subscription, Topic
 from isthmus.console.access import requires
 from isthmus.console.filters import FilterForm
 from isthmus.console.paging import newest_first
 from isthmus.console.references import as_uuid
+from isthmus.objects.models import RawChange
 
 __all__ = ["EventFilters", "event", "log", "monitor", "steer"]
 
@@ -49,9 +50,9 @@ def monitor(request: HttpRequest) -> HttpResponse:
     definitions = {definition.topic_id: definition for definition in EventDefinition.objects.all()}
     context = {
         "subscriptions": [(row, status_of(row)) for row in Subscription.objects.with_lag()],
-        "topics": [(topic, definitions.get(topic.pk)) for topic in Topic.objects.with_kept_events()],
+        "topics": [(topic, definitions.get(topic.pk)) for topic in Topic.objects.all()],
         "waiting_events": OutboxEvent.objects.count(),
-        "waiting_changes": ChangeRow.objects.count(),
+        "waiting_changes": RawChange.objects.count(),
         "tab": "monitor",
     }
     return render(request, "events/monitor.html", context)

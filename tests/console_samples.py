@@ -211,6 +211,7 @@ def make_event(replay_id: int, topic: Topic | None = None, **values) -> EventLog
         "event_uuid": ids.new_uuid(),
         "schema": make_schema(),
         "payload": {"Note__c": HOSTILE},
+        "size": 40,
         "created_at": now,
         "published_at": now,
         "correlation_id": "correlation-1",
@@ -250,11 +251,12 @@ def make_everything() -> dict[str, object]:
         api_name="Sample__e", label=HOSTILE, topic=make_topic(), schema=make_schema(), declared_in="sample"
     )
     OutboxEvent.objects.create(
-        topic="/event/Sample__e",
+        topic=make_topic(),
         payload={},
+        size=2,
+        created_at=clock.now(),
         schema=make_schema(),
         transaction_key=ids.new_uuid(),
-        ordinal=1,
         correlation_id="correlation-1",
     )
     return {

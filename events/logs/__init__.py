@@ -3,10 +3,10 @@
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from events.logs.base import EventLog, NewEvent
+from events.logs.base import EventLog, NewEvent, Retention
 from events.logs.database import DatabaseEventLog
 
-__all__ = ["DatabaseEventLog", "EventLog", "NewEvent", "get_event_log"]
+__all__ = ["DatabaseEventLog", "EventLog", "NewEvent", "Retention", "get_event_log"]
 
 
 def get_event_log() -> EventLog:

@@ -2,14 +2,19 @@
 
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
+from events import staged
+from events.models import OutboxEvent
 from events.subscribers import Event
 
-__all__ = ["EventLog", "NewEvent"]
+__all__ = ["EventLog", "NewEvent", "Retention"]
+
+_APPENDED_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +31,16 @@ class NewEvent:
     sequence_number: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Retention:
+    """Which events of a topic may go."""
+
+    before: datetime
+    """Those that entered the log before that time."""
+    bytes_kept: int | None = None
+    """The oldest ones beyond that size of all payloads; `None`: as many as there are."""
+
+
 class EventLog(ABC):
     """Events in order. Replay ids are positive, rise with every event over all topics, and may have gaps.
 
@@ -40,6 +55,21 @@ class EventLog(ABC):
         An event whose `event_uuid` is in the log already is not added again; its replay id is the one it has.
         """
 
+    def take_staged(self, end: int) -> int:
+        """Move the published events of the transactions that have ended at or before row `end`, in order.
+
+        Returns how many rows of the outbox were moved. Part of the relay's transaction, which holds the lock on the
+        order of transactions.
+        """
+        transactions = staged.next_transactions(OutboxEvent, end)
+        for found in transactions:
+            rows = found.rows()
+            number = 0
+            while some := list(islice(rows, _APPENDED_AT_ONCE)):
+                self.append([_new_event(row, place) for place, row in enumerate(some, start=number + 1)])
+                number += len(some)
+        return staged.remove(transactions)
+
     @abstractmethod
     def read(self, topic: str, *, after: int, limit: int) -> list[Event]:
         """Return up to `limit` events of the topic that follow `after`, in order. `/data/ChangeEvents` has them all.
@@ -52,6 +82,13 @@ class EventLog(ABC):
         """Return the position before the oldest kept event. Raises `UnknownTopic`."""
 
     @abstractmethod
+    def position_at(self, topic: str, moment: datetime) -> int:
+        """Return the position before the oldest kept event that entered the log at or after `moment`.
+
+        Raises `UnknownTopic`.
+        """
+
+    @abstractmethod
     def latest(self, topic: str) -> int:
         """Return the position after the newest event. Raises `UnknownTopic`."""
 
@@ -60,12 +97,25 @@ class EventLog(ABC):
         """Return `latest` for many topics at once; unknown ones are left out."""
 
     @abstractmethod
-    def trim(self, *, before: datetime, limit: int, kept_after: Mapping[str, int]) -> int:
-        """Remove up to `limit` of the oldest events that entered the log before that time; return how many.
+    def trim(self, topic: str, rule: Retention, *, limit: int, kept_after: int | None = None) -> int:
+        """Remove up to `limit` of the topic's oldest events that the rule does not keep; return how many.
 
-        Of a topic in `kept_after` everything that follows the given position stays.
+        What follows the position `kept_after` stays in any case.
         """
 
     @abstractmethod
     def ensure_topics(self, topics: Iterable[str]) -> None:
         """Make the topics known, empty ones too."""
+
+
+def _new_event(row: OutboxEvent, sequence_number: int) -> NewEvent:
+    return NewEvent(
+        topic=row.topic.name,
+        event_uuid=row.event_uuid,
+        schema_id=row.schema_id,
+        payload=row.payload,
+        created_at=row.created_at,
+        correlation_id=row.correlation_id,
+        transaction_key=row.transaction_key,
+        sequence_number=sequence_number,
+    )

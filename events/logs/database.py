@@ -1,16 +1,20 @@
 """The event log in tables of the database."""
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-from django.db import transaction
-from django.db.models import Max, Q
+from django.db import connection, transaction
+from django.db.models import F, Max, QuerySet
 
+from events import topics as known_topics
+from events import usage
 from events.errors import ReplayIdExpired, UnknownTopic
-from events.logs.base import EventLog, NewEvent
+from events.json_text import encode
+from events.logs.base import EventLog, NewEvent, Retention
+from events.logs.database_moves import move_staged
 from events.models import EventLogEntry, Topic, TopicKind
-from events.names import UNION_TOPIC, topic_kind
+from events.names import UNION_TOPIC
 from events.series import REPLAY_SERIES, advance, lock
 from events.subscribers import Event
 from isthmus import clock
@@ -28,8 +32,7 @@ class DatabaseEventLog(EventLog):
         with transaction.atomic(savepoint=False):
             last = lock(REPLAY_SERIES)
             replay_ids: dict[uuid.UUID, int] = {}
-            newest: dict[str, int] = {}
-            topics = self._topics({event.topic for event in events})
+            known = known_topics.ensure({event.topic for event in events})
             now = clock.now()
             for some in _batched(events, _STATEMENT_ROWS):
                 replay_ids.update(_known([event.event_uuid for event in some]))
@@ -38,69 +41,114 @@ class DatabaseEventLog(EventLog):
                     if event.event_uuid in replay_ids:
                         continue
                     last += 1
-                    replay_ids[event.event_uuid] = newest[event.topic] = last
-                    entries.append(_entry(event, last, topics[event.topic], now))
+                    replay_ids[event.event_uuid] = last
+                    entries.append(_entry(event, last, known[event.topic], now))
                 EventLogEntry.objects.bulk_create(entries)
-            if newest:
+                _count_in(entries)
+            if replay_ids:
                 advance(REPLAY_SERIES, last)
-                _move_ends(topics, newest)
         return [replay_ids[event.event_uuid] for event in events]
+
+    def take_staged(self, end: int) -> int:
+        last = lock(REPLAY_SERIES)
+        moved = move_staged(connection, end=end, last_replay_id=last, now=clock.now())
+        if moved.by_topic:
+            advance(REPLAY_SERIES, last + moved.rows)
+        for topic in Topic.objects.filter(pk__in=moved.by_topic):
+            found = moved.by_topic[topic.pk]
+            _move_end(topic.pk, found.last_replay_id, found.events, found.bytes)
+            usage.count_published({(topic.name, topic.kind): found.events})
+        return moved.rows
 
     def read(self, topic: str, *, after: int, limit: int) -> list[Event]:
         entries = EventLogEntry.objects.of_topic(topic).filter(replay_id__gt=after)
         found = [_event(entry) for entry in entries.select_related("topic").order_by("replay_id")[:limit]]
         # Asked after the events, so that a trim between the two statements is noticed.
-        if after < self.earliest(topic):
+        earliest = self.earliest(topic)
+        if after < earliest:
             raise ReplayIdExpired(
                 f"Events of {topic} after replay id {after} are no longer kept; the oldest that can be read follow "
-                f"{self.earliest(topic)}."
+                f"{earliest}."
             )
         return found
 
     def earliest(self, topic: str) -> int:
         if topic == UNION_TOPIC:
-            trimmed = Topic.objects.filter(kind=TopicKind.DATA).aggregate(newest=Max("trimmed_replay_id"))["newest"]
-            return trimmed or 0
+            return _of_changes().aggregate(newest=Max("trimmed_replay_id"))["newest"] or 0
         return _topic(topic).trimmed_replay_id
 
+    def position_at(self, topic: str, moment: datetime) -> int:
+        before = EventLogEntry.objects.of_topic(topic).filter(published_at__lt=moment)
+        newest = before.order_by("-published_at", "-replay_id").values_list("replay_id", flat=True).first()
+        return self.earliest(topic) if newest is None else newest
+
     def latest(self, topic: str) -> int:
+        if topic == UNION_TOPIC:
+            return _of_changes().aggregate(newest=Max("last_replay_id"))["newest"] or 0
         return _topic(topic).last_replay_id
 
     def latest_of(self, topics: Iterable[str]) -> dict[str, int]:
-        return dict(Topic.objects.filter(name__in=list(topics)).values_list("name", "last_replay_id"))
+        wanted = list(topics)
+        ends = dict(Topic.objects.filter(name__in=wanted).values_list("name", "last_replay_id"))
+        if UNION_TOPIC in wanted:
+            ends[UNION_TOPIC] = self.latest(UNION_TOPIC)
+        return ends
 
-    def trim(self, *, before: datetime, limit: int, kept_after: Mapping[str, int]) -> int:
-        # Up to a number, not by time: a clock that was set back must not tear holes into a topic.
-        newest = EventLogEntry.objects.filter(published_at__lt=before).order_by("-published_at", "-replay_id").first()
-        if newest is None:
+    def trim(self, topic: str, rule: Retention, *, limit: int, kept_after: int | None = None) -> int:
+        found = _topic(topic)
+        end = max(_end_by_time(found, rule.before), _end_by_size(found, rule.bytes_kept, limit))
+        if kept_after is not None:
+            end = min(end, kept_after)
+        if end <= found.trimmed_replay_id:
             return 0
+        # First nobody may read them any more, then they go: a reader who comes between sees that they are gone. No
+        # lock is held but on the topic's row, for one batch.
         with transaction.atomic(savepoint=False):
-            lock(REPLAY_SERIES)
-            removable = EventLogEntry.objects.filter(replay_id__lte=newest.replay_id)
-            for topic, position in kept_after.items():
-                removable = removable.exclude(_of_topic(topic) & Q(replay_id__gt=position))
-            removed = list(removable.order_by("replay_id").values_list("topic_id", "replay_id")[:limit])
-            for topic_id, end in sorted(dict(removed).items()):
-                Topic.objects.filter(pk=topic_id, trimmed_replay_id__lt=end).update(trimmed_replay_id=end)
-            EventLogEntry.objects.filter(replay_id__in=[replay_id for _, replay_id in removed]).delete()
+            rows = EventLogEntry.objects.filter(topic=found, replay_id__lte=end).order_by("replay_id")
+            removed = list(rows.values_list("replay_id", "size")[:limit])
+            if not removed:
+                return 0
+            last, size = removed[-1][0], sum(size for _, size in removed)
+            Topic.objects.filter(pk=found.pk).update(
+                trimmed_replay_id=last,
+                kept_events=F("kept_events") - len(removed),
+                kept_bytes=F("kept_bytes") - size,
+            )
+            EventLogEntry.objects.filter(topic=found, replay_id__lte=last).delete()
         return len(removed)
 
     def ensure_topics(self, topics: Iterable[str]) -> None:
-        self._topics(set(topics))
-
-    def _topics(self, names: set[str]) -> dict[str, Topic]:
-        """Return the topics by name, the union among them; make those that are missing."""
-        wanted = {*names, UNION_TOPIC}
-        found = {topic.name: topic for topic in Topic.objects.filter(name__in=wanted)}
-        if missing := sorted(wanted - found.keys()):
-            Topic.objects.bulk_create(
-                [Topic(name=name, kind=topic_kind(name)) for name in missing], ignore_conflicts=True
-            )
-            found = {topic.name: topic for topic in Topic.objects.filter(name__in=wanted)}
-        return found
+        known_topics.ensure(topics)
 
 
-def _batched(events: Sequence[NewEvent], size: int) -> Iterable[Sequence[NewEvent]]:
+def _of_changes() -> QuerySet[Topic]:
+    return Topic.objects.filter(kind=TopicKind.DATA)
+
+
+def _end_by_time(topic: Topic, before: datetime) -> int:
+    """Return the newest event that is old enough.
+
+    Up to a number, not by time: a clock that was set back must not tear holes into a topic.
+    """
+    old = EventLogEntry.objects.filter(topic=topic, published_at__lt=before)
+    return old.order_by("-published_at", "-replay_id").values_list("replay_id", flat=True).first() or 0
+
+
+def _end_by_size(topic: Topic, bytes_kept: int | None, limit: int) -> int:
+    """Return the event up to which the oldest have to go, as far as `limit` events reach."""
+    surplus = 0 if bytes_kept is None else topic.kept_bytes - bytes_kept
+    if surplus <= 0:
+        return 0
+    end = 0
+    oldest = EventLogEntry.objects.filter(topic=topic).order_by("replay_id").values_list("replay_id", "size")
+    for replay_id, size in oldest[:limit]:
+        if surplus <= 0:
+            break
+        end, surplus = replay_id, surplus - size
+    return end
+
+
+def _batched(events: Sequence[NewEvent], size: int) -> Iterator[Sequence[NewEvent]]:
     return (events[start : start + size] for start in range(0, len(events), size))
 
 
@@ -115,11 +163,28 @@ def _entry(event: NewEvent, replay_id: int, topic: Topic, now: datetime) -> Even
         event_uuid=event.event_uuid,
         schema_id=event.schema_id,
         payload=event.payload,
+        size=len(encode(event.payload).encode()),
         created_at=event.created_at,
         published_at=now,
         correlation_id=event.correlation_id,
         transaction_key=event.transaction_key,
         sequence_number=event.sequence_number,
+    )
+
+
+def _count_in(entries: Sequence[EventLogEntry]) -> None:
+    """Let the topics know what they hold now."""
+    by_topic: dict[int, list[EventLogEntry]] = {}
+    for entry in entries:
+        by_topic.setdefault(entry.topic_id, []).append(entry)
+    for topic_id, found in sorted(by_topic.items()):
+        _move_end(topic_id, found[-1].replay_id, len(found), sum(entry.size for entry in found))
+        usage.count_published({(found[0].topic.name, found[0].topic.kind): len(found)})
+
+
+def _move_end(topic_id: int, last_replay_id: int, events: int, size: int) -> None:
+    Topic.objects.filter(pk=topic_id).update(
+        last_replay_id=last_replay_id, kept_events=F("kept_events") + events, kept_bytes=F("kept_bytes") + size
     )
 
 
@@ -137,23 +202,8 @@ def _event(entry: EventLogEntry) -> Event:
     )
 
 
-def _move_ends(topics: Mapping[str, Topic], newest: Mapping[str, int]) -> None:
-    """Store the newest replay id of each topic that got events, in one statement."""
-    of_changes = [end for name, end in newest.items() if topic_kind(name) == TopicKind.DATA]
-    ends = {**newest, **({UNION_TOPIC: max(of_changes)} if of_changes else {})}
-    moved = []
-    for name, end in sorted(ends.items()):
-        topics[name].last_replay_id = end
-        moved.append(topics[name])
-    Topic.objects.bulk_update(moved, ["last_replay_id"])
-
-
 def _topic(name: str) -> Topic:
     try:
         return Topic.objects.get(name=name)
     except Topic.DoesNotExist:
         raise UnknownTopic(f"There is no topic named {name!r}.") from None
-
-
-def _of_topic(name: str) -> Q:
-    return Q(topic__kind=TopicKind.DATA) if name == UNION_TOPIC else Q(topic__name=name)

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 from types import FrameType
 from typing import TypeVar
 from uuid import UUID
@@ -81,7 +81,7 @@ def _attempt(job: Job, declaration: registry.Declaration, handle: JobHandle) -> 
     log.info("job.started", job_id=str(job.pk), function=job.function, attempt=job.attempts)
     began = clock.monotonic_seconds()
     try:
-        with handles.bind(handle), acting_as(partial(_user_of, job)), around_job(job):
+        with handles.bind(handle), acting_as(cache(partial(_user_of, job))), around_job(job):
             _call(job, declaration, handle)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the edge of the platform: any error ends the attempt only
         _fail(job, declaration, handle, error)

@@ -3,7 +3,9 @@
 from typing import Any
 
 from django.apps import AppConfig
+from django.core import checks
 from django.db.backends.signals import connection_created
+from django.db.models.signals import post_migrate, pre_migrate
 from django.utils.module_loading import autodiscover_modules
 
 
@@ -15,13 +17,19 @@ class ObjectsConfig(AppConfig):
     def ready(self) -> None:
         from isthmus.access.registry import register_grant_kind, register_model_permission_translator
         from isthmus.audit.context import register_actor_source
+        from isthmus.objects.capture import context
         from isthmus.objects.capture.actors import acting_user
+        from isthmus.objects.checks import check_triggers
         from isthmus.objects.permissions import FIELD_KIND, OBJECT_KIND, ModelPermissions
 
         register_grant_kind(OBJECT_KIND)
         register_grant_kind(FIELD_KIND)
         register_model_permission_translator(ModelPermissions())
         connection_created.connect(_use_sqlite_fully, dispatch_uid="isthmus.objects")
+        connection_created.connect(context.watch, dispatch_uid="isthmus.objects.context")
+        pre_migrate.connect(_before_migration, sender=self, dispatch_uid="isthmus.objects.triggers")
+        post_migrate.connect(_after_migration, sender=self, dispatch_uid="isthmus.objects.triggers")
+        checks.register(check_triggers, checks.Tags.database)
         register_actor_source(acting_user)
         autodiscover_modules("objects")
 
@@ -35,3 +43,15 @@ def _use_sqlite_fully(connection: Any, **_: Any) -> None:
         return
     # `SQLITE_LIMIT_VARIABLE_NUMBER`. Half of it: `bulk_update` counts each value once and passes it twice.
     connection.features.max_query_params = connection.connection.getlimit(9) // 2
+
+
+def _before_migration(*, using: str, plan: Any = (), **_: Any) -> None:
+    from isthmus.objects.capture import triggers
+
+    triggers.prepare_for_migration(using, plan)
+
+
+def _after_migration(*, using: str, **_: Any) -> None:
+    from isthmus.objects.capture import triggers
+
+    triggers.synchronise_triggers(using)

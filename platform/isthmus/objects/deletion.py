@@ -184,11 +184,10 @@ def _mark(
         "system_modstamp": now,
     }
     for chunk in orm.in_chunks([instance.pk for instance in instances]):
-        # Django's own update: what changes is known, so it need not be read again.
-        models.QuerySet.update(_base(model, using).filter(pk__in=chunk), **values)
+        _base(model, using).filter(pk__in=chunk).update(**values)
     for instance in instances:
         vars(instance).update(values)
-    orm.note_written(model, instances, list(values), using)
+    orm.remember_written(instances, list(values), using)
 
 
 def _restore_references(found: Found, deletions: set[uuid.UUID], using: str) -> None:

@@ -80,20 +80,6 @@ class Record(models.Model):
         self.created_by_id = self.created_by_id or user_id
         self.last_modified_date, self.last_modified_by_id, self.system_modstamp = now, user_id, now
 
-    def save_base(
-        self,
-        raw: bool = False,
-        force_insert: bool | tuple[models.base.ModelBase, ...] = False,
-        force_update: bool = False,
-        using: str | None = None,
-        update_fields: Iterable[str] | None = None,
-    ) -> None:
-        # Outside `atomic()` Django commits before it sends `post_save`; the change has to commit with the row.
-        with transaction.atomic(using=using or router.db_for_write(type(self), instance=self), savepoint=False):
-            super().save_base(
-                raw=raw, force_insert=force_insert, force_update=force_update, using=using, update_fields=update_fields
-            )
-
     def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
         """Move the record, and what depends on it, to the recycle bin. Returns counts as Django's delete does.
 
@@ -212,3 +198,45 @@ class ClearedReference(models.Model):
 
     def __str__(self) -> str:
         return f"{self.record_label} {self.record_pk}.{self.field_name} → {self.target_label} {self.target_pk}"
+
+
+class RawOperation(models.TextChoices):
+    """What happened to a row, as the database saw it."""
+
+    INSERT = "I", "Insert"
+    UPDATE = "U", "Update"
+    DELETE = "D", "Delete"
+    TRUNCATE = "T", "All rows, unseen one by one"
+
+
+class RawChange(models.Model):
+    """A change as a trigger noted it, in the transaction of the change. Only triggers write here; the relay reads."""
+
+    transaction_key = models.UUIDField(help_text="The same for everything that one transaction changed.")
+    object_name = models.CharField(max_length=80)
+    operation = models.CharField(max_length=1, choices=RawOperation.choices)
+    record_pk = models.BigIntegerField(null=True)
+    old_values = models.JSONField(null=True, help_text="By column, as the database writes them in JSON.")
+    new_values = models.JSONField(null=True)
+    context = models.TextField(blank=True, help_text="Who, from where, under which correlation.")
+    created_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [models.Index(fields=["transaction_key", "id"], name="raw_change_transaction")]
+
+    def __str__(self) -> str:
+        return f"{self.get_operation_display()} {self.object_name} {self.record_pk}"
+
+
+class ChangeTracking(models.Model):
+    """Whether the changes of an object are captured, where an administrator decides otherwise than the code."""
+
+    object_name = models.CharField(max_length=80, unique=True)
+    is_on = models.BooleanField("captures changes")
+
+    class Meta:
+        verbose_name_plural = "change tracking"
+
+    def __str__(self) -> str:
+        return f"{self.object_name}: {'on' if self.is_on else 'off'}"

@@ -1,4 +1,4 @@
-"""Reads and bulk writes of records. Every bulk write is captured; `delete` moves to the recycle bin."""
+"""Reads and bulk writes of records; `delete` moves to the recycle bin."""
 
 from collections.abc import Collection, Iterable
 from typing import Any, TypeVar, cast
@@ -8,7 +8,7 @@ from django.db import models, transaction
 from isthmus import clock
 from isthmus.objects import deletion
 from isthmus.objects.capture import acting_user, orm
-from isthmus.objects.capture.snapshots import current_scope, snapshot_of
+from isthmus.objects.capture.snapshots import snapshot_of
 
 __all__ = ["LiveManager", "RecordManager", "RecordQuerySet"]
 
@@ -30,10 +30,7 @@ class RecordQuerySet(models.QuerySet[T]):
         """Update in one statement; who and when is noted unless `kwargs` say so."""
         if self.model._meta.pk is not None and {"pk", self.model._meta.pk.name} & kwargs.keys():
             raise ValueError("A record keeps its id for good.")
-        values = {**_stamps(kwargs), **kwargs}
-        if self.query.is_sliced or self.query.combinator or orm.tracked_object(self.model) is None:
-            return super().update(**values)
-        return orm.update_and_note(self, values, lambda rows: models.QuerySet.update(rows, **values))
+        return super().update(**{**_stamps(kwargs), **kwargs})
 
     update.alters_data = True  # type: ignore[attr-defined]  # Django's mark against calls from templates
 
@@ -46,26 +43,24 @@ class RecordQuerySet(models.QuerySet[T]):
         update_fields: Collection[str] | None = None,
         unique_fields: Collection[str] | None = None,
     ) -> list[T]:
-        """Insert in one statement a batch. With conflicts ignored or resolved by updates, capture gives gaps."""
+        """Insert in one statement a batch."""
         instances = list(objs)
         now, user = clock.now(), acting_user()
         for instance in instances:
             cast("Any", instance).stamp_creation(now, user)
         if update_conflicts and update_fields is not None:
             update_fields = [*dict.fromkeys([*update_fields, *_stamps({})])]
-        with transaction.atomic(using=self.db, savepoint=False):
-            created = super().bulk_create(
-                instances,
-                batch_size=batch_size,
-                ignore_conflicts=ignore_conflicts,
-                update_conflicts=update_conflicts,
-                update_fields=update_fields,
-                unique_fields=unique_fields,
-            )
-            if ignore_conflicts or update_conflicts:
-                orm.note_upserted(self.model, created)
-            else:
-                orm.note_created(self.model, created, self.db)
+        created = super().bulk_create(
+            instances,
+            batch_size=batch_size,
+            ignore_conflicts=ignore_conflicts,
+            update_conflicts=update_conflicts,
+            update_fields=update_fields,
+            unique_fields=unique_fields,
+        )
+        # What became of each row in a conflict, the database does not say: the next save writes everything.
+        if not (ignore_conflicts or update_conflicts):
+            orm.remember_created(created, self.db)
         return created
 
     bulk_create.alters_data = True  # type: ignore[attr-defined]  # Django's mark against calls from templates
@@ -73,14 +68,9 @@ class RecordQuerySet(models.QuerySet[T]):
     def bulk_update(self, objs: Iterable[T], fields: Iterable[str], batch_size: int | None = None) -> int:
         """Update these fields of all `objs` in one statement a batch."""
         instances, names = list(objs), list(fields)
-        with transaction.atomic(using=self.db, savepoint=False):
-            count = super().bulk_update(instances, names, batch_size=batch_size)
-            attnames = [cast("Any", self.model._meta.get_field(name)).attname for name in names]
-            for instance in instances:
-                known = snapshot_of(instance)
-                held = {name: vars(instance)[name] for name in attnames if not orm.is_expression(vars(instance)[name])}
-                if known is not None:
-                    known.wrote(held, current_scope(self.db))
+        count = super().bulk_update(instances, names, batch_size=batch_size)
+        attnames = [cast("Any", self.model._meta.get_field(name)).attname for name in names]
+        orm.remember_written([instance for instance in instances if snapshot_of(instance)], attnames, self.db)
         return count
 
     bulk_update.alters_data = True  # type: ignore[attr-defined]  # Django's mark against calls from templates

@@ -60,11 +60,11 @@ def expose(
 
     `key_prefix`: the three characters that its record ids begin with; `None` derives them from the name.
     `fields`: see `FieldChoice`; `None` exposes every column of a plain type. `external_ids`: API or model names.
-    `track_changes`: `None` captures the changes of records, and leaves models that are none alone.
+    `track_changes`: whether changes are captured unless an administrator says otherwise; `None`: those of records are.
     Raises `InvalidExposure` with what is wrong.
     """
     is_record = getattr(model, "soft_deletes", False)
-    _check(model, api_name, is_record=is_record, track_changes=track_changes)
+    _check(model, api_name)
     prefix = key_prefix or derived_key_prefix(api_name)
     if not is_key_prefix(prefix):
         raise InvalidExposure(f"{api_name}: a key prefix is three letters or digits, not {prefix!r}.")
@@ -86,7 +86,7 @@ def expose(
     return object_type
 
 
-def _check(model: type[models.Model], api_name: str, *, is_record: bool, track_changes: bool | None) -> None:
+def _check(model: type[models.Model], api_name: str) -> None:
     if not api_name.replace("_", "").isalnum() or not api_name[:1].isalpha():
         raise InvalidExposure(f"{api_name!r} is not an API name: letters, digits and underscores.")
     if not isinstance(model._meta.pk, models.AutoField | models.BigIntegerField | models.IntegerField):
@@ -95,7 +95,3 @@ def _check(model: type[models.Model], api_name: str, *, is_record: bool, track_c
         )
     if model._meta.proxy or model._meta.parents:
         raise InvalidExposure(f"{model.__name__} shares its table with another model; expose that one.")
-    if track_changes and not is_record:
-        raise InvalidExposure(
-            f"{model.__name__} is no Record, so its changes cannot be captured. Leave track_changes out."
-        )

@@ -1,10 +1,12 @@
 """Doubles for tests of code that changes records."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from isthmus.objects.capture import Change, register_sink_temporarily
+from isthmus.objects.capture.changes import Change
+from isthmus.objects.capture.shaping import as_changes
+from isthmus.objects.models import RawChange
 
 __all__ = ["ChangeRecorder", "recorded_changes"]
 
@@ -12,20 +14,20 @@ _STAMPS = {"LastModifiedDate", "LastModifiedById", "CreatedDate", "CreatedById",
 
 
 class ChangeRecorder:
-    """A sink that remembers the changes it was told of, and in how many calls."""
+    """Tells which changes the database has noted since it was made, or since it was cleared."""
 
     def __init__(self) -> None:
-        self.changes: list[Change] = []
-        self.calls = 0
-
-    def __call__(self, changes: Sequence[Change]) -> None:
-        self.calls += 1
-        self.changes.extend(changes)
+        self._after = 0
+        self.clear()
 
     def clear(self) -> None:
         """Forget everything so far."""
-        self.changes.clear()
-        self.calls = 0
+        self._after = RawChange.objects.order_by("-id").values_list("id", flat=True).first() or self._after
+
+    @property
+    def changes(self) -> list[Change]:
+        """The changes in the order in which they were made; what was rolled back is not among them."""
+        return list(as_changes(RawChange.objects.filter(id__gt=self._after).order_by("id")))
 
     @property
     def told(self) -> list[tuple[str, str, dict[str, Any]]]:
@@ -42,7 +44,5 @@ class ChangeRecorder:
 
 @contextmanager
 def recorded_changes() -> Iterator[ChangeRecorder]:
-    """Record what is captured while the block runs; rolled-back changes are recorded too, sinks cannot know."""
-    recorder = ChangeRecorder()
-    with register_sink_temporarily(recorder):
-        yield recorder
+    """Tell what is captured while the block runs."""
+    yield ChangeRecorder()

@@ -6,7 +6,7 @@ from apexrest.execution import ORIGIN
 from crm.models import Case
 from isthmus.access.actions import assign, ensure_permission_set
 from isthmus.access.identity import user_id
-from isthmus.objects.capture import register_sink_temporarily
+from isthmus.objects.testing import recorded_changes
 
 pytestmark = pytest.mark.django_db
 
@@ -48,11 +48,10 @@ def test_the_first_time_creates_and_the_second_updates(api, caller, path, body):
 
 
 def test_the_change_says_who_and_through_which_door(api, caller):
-    changes = []
-    with register_sink_temporarily(changes.extend):
+    with recorded_changes() as recorder:
         api.post(CREATE, REQUEST)
-    assert {(change.user_id, change.origin) for change in changes} == {(user_id(caller), ORIGIN)}
-    assert {change.correlation_id for change in changes} != {""}
+    assert {(change.user_id, change.origin) for change in recorder.changes} == {(user_id(caller), ORIGIN)}
+    assert {change.correlation_id for change in recorder.changes} != {""}
 
 
 def test_the_wildcard_names_what_is_meant(api):

@@ -315,7 +315,7 @@ def test_a_grant_whose_tokens_were_replayed_is_over_and_says_so_once(browser, pr
     row = StoredToken.objects.get()
     assert row.state == ConnectionState.FAILED
     assert "Connect again" in row.failure_reason
-    (event,) = OutboxEvent.objects.filter(topic="/event/Credential_Connection_Failed__e")
+    (event,) = OutboxEvent.objects.filter(topic__name="/event/Credential_Connection_Failed__e")
     assert event.payload["Principal__c"] == "Acme.Each"
     assert event.payload["Username__c"] == "ada"
     page = browser.get(reverse("credentials:my_connections")).content.decode()

@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from events import registry, schemas
+from events import publishers, registry, schemas, topics, usage
 from events.avro import AvroSchema
 from events.definitions import Number, PlatformEvent, Text
 from events.logs import NewEvent
@@ -17,6 +17,9 @@ def _declared_only_here():
     with registry.register_temporarily():
         yield
     schemas.forget()
+    topics.forget()
+    usage.forget()
+    publishers.forget()
 
 
 @pytest.fixture

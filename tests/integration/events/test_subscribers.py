@@ -8,6 +8,7 @@ from django.db import DatabaseError, connection, transaction
 
 from events import actions, bus
 from events.delivery import deliver_batch
+from events.logs import Retention
 from events.models import Subscription, SubscriptionState
 from events.testing import SubscriberFailed, subscribed
 from isthmus import clock, correlation
@@ -246,7 +247,7 @@ def test_a_subscription_whose_events_are_gone_stops_and_says_so(counted, event_b
         publish(counted, 1, 2)
         event_bus.relay()
         moving_clock.move(timedelta(hours=1))
-        event_bus.log.trim(before=clock.now(), limit=10, kept_after={})
+        event_bus.log.trim("/event/Counted__e", Retention(before=clock.now()), limit=10)
         assert event_bus.deliver(raise_errors=False) == 0
         found = Subscription.objects.get(name="sleeper")
         assert found.state == SubscriptionState.STOPPED

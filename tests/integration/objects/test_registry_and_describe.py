@@ -227,7 +227,6 @@ def test_fields_are_named_by_pattern_or_by_hand():
         (Group, {"api_name": "Team", "fields": ["colour"]}, "has no field 'colour'"),
         (Group, {"api_name": "Team", "fields": ["permissions"]}, "is a ManyToManyField"),
         (Group, {"api_name": "Team", "external_ids": ["Colour"]}, r"no exposed fields: \['Colour'\]"),
-        (Group, {"api_name": "Team", "track_changes": True}, "is no Record"),
         (Session, {"api_name": "Session"}, "no whole number as its primary key"),
     ],
 )

@@ -1,5 +1,6 @@
 """Several changes of one record in one transaction become one event."""
 
+import itertools
 import uuid
 from datetime import UTC, datetime
 
@@ -7,29 +8,37 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from events.models import ChangeRow
 from events.shaping import ShapingLimits, shape_changes
+from isthmus.objects.capture import Change, ChangeType
 
+NOTES = itertools.count(1)
 KEY = uuid.UUID(int=7)
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
-LIMITS = ShapingLimits(changes=100_000, event_bytes=1_048_576)
+LIMITS = ShapingLimits(changes=100_000, event_bytes=1_048_576, merged_records=3)
 
 
 def row(change_type, changed_fields=None, *, record="003000000000001AAA", object_name="Contact", **given):
-    return ChangeRow(
+    return Change(
         object_name=object_name,
         record_id=record,
-        change_type=change_type,
+        change_type=ChangeType(change_type),
         changed_fields=changed_fields or {},
-        schema_id="s" * 22,
-        transaction_key=KEY,
-        created_at=NOON,
-        **{"correlation_id": "c", "origin": "", "commit_user": "005000000000001AAA", **given},
+        occurred_at=NOON,
+        note=next(NOTES),
+        **{"correlation_id": "c", "origin": "", "user_id": "005000000000001AAA", **given},
     )
 
 
-def shape(*rows, limits=LIMITS):
-    return list(shape_changes(rows, commit_number=9, commit_timestamp=NOON, limits=limits))
+def shape(*changes, limits=LIMITS):
+    events = shape_changes(
+        changes,
+        schema_id=lambda name: "s" * 22,
+        transaction_key=KEY,
+        commit_number=9,
+        commit_timestamp=NOON,
+        limits=limits,
+    )
+    return list(events)
 
 
 def told(*rows, limits=LIMITS):
@@ -112,13 +121,13 @@ def test_one_number_of_two_objects_is_not_one_record():
 
 
 def test_an_event_that_is_too_large_becomes_a_gap():
-    limits = ShapingLimits(changes=10, event_bytes=1_000)
+    limits = ShapingLimits(changes=10, event_bytes=1_000, merged_records=3)
     assert told(row("UPDATE", {"A": "x" * 1_000}), limits=limits) == [("GAP_UPDATE", {}, [], [])]
     assert told(row("CREATE", {"A": "x" * 1_000}), limits=limits) == [("GAP_CREATE", {}, [], [])]
 
 
 def test_more_changes_than_are_told_singly_end_in_one_overflow_an_object():
-    limits = ShapingLimits(changes=3, event_bytes=1_048_576)
+    limits = ShapingLimits(changes=3, event_bytes=1_048_576, merged_records=3)
     events = shape(
         row("CREATE", {"A": 1, "B": 2}, record="a"),
         row("UPDATE", {"A": 1, "B": 2}, record="b"),
@@ -135,6 +144,33 @@ def test_more_changes_than_are_told_singly_end_in_one_overflow_an_object():
         ("GAP_OVERFLOW", "Account", ["000000000000000AAA"]),
     ]
     assert [event.sequence_number for event in events] == [1, 2, 3, 4]
+
+
+def test_records_that_changed_alike_share_an_event_up_to_a_limit():
+    alike = [row("UPDATE", {"A": 1}, record=name) for name in "abcde"]
+    events = shape(
+        *alike[:2],
+        row("UPDATE", {"A": 2}, record="x"),
+        *alike[2:],
+        row("DELETE", record="y"),
+        row("DELETE", record="z"),
+        row("UPDATE", {"A": 1}, record="v", user_id=None),
+    )
+    headers = [event.payload["ChangeEventHeader"] for event in events]
+    assert [(header["changeType"], "".join(header["recordIds"])) for header in headers] == [
+        ("UPDATE", "abc"),
+        ("UPDATE", "x"),
+        ("UPDATE", "de"),
+        ("DELETE", "yz"),
+        ("UPDATE", "v"),
+    ]
+    assert [event.sequence_number for event in events] == [1, 2, 3, 4, 5]
+
+
+def test_the_same_changes_give_the_same_events_again():
+    changes = [row("UPDATE", {"A": 1}), row("CREATE", {"A": 1}, record="b")]
+    assert shape(*changes) == shape(*changes)
+    assert len({event.event_uuid for event in shape(*changes)}) == 2
 
 
 @given(

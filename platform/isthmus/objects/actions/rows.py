@@ -280,7 +280,7 @@ class _Work:
         for start in range(0, len(instances), size):
             self._update_statement(instances[start : start + size], chosen)
         if self._is_record:
-            orm.note_written(self._model, instances, chosen, self._using)
+            orm.remember_written(instances, chosen, self._using)
 
     def _stamp(self, instances: Sequence[models.Model]) -> set[str]:
         now, user = clock.now(), acting_user()
@@ -298,8 +298,7 @@ class _Work:
         columns = {field.attname: field for field in self._model._meta.concrete_fields}
         values = {name: self._assignment(columns[name], instances) for name in names}
         rows = self._base().filter(pk__in=[instance.pk for instance in instances])
-        # Django's own update: the rows are held and their old values known, so capture need not read them again.
-        models.QuerySet.update(rows, **values)
+        rows.update(**values)
 
     def _assignment(self, column: "models.Field[Any, Any]", instances: Sequence[models.Model]) -> Any:
         values = [getattr(instance, column.attname) for instance in instances]

@@ -35,9 +35,14 @@ def acting_as(user: "AnyUser | Callable[[], AnyUser]", origin: str = "") -> Iter
 
 def acting_user() -> AbstractUser | None:
     """Return who changes records now; `None` when nobody was said to."""
-    given, _ = _acting.get()
+    given, origin = _acting.get()
     # A lazy user (`SimpleLazyObject`) is callable only once it is resolved to something that is.
-    user = given() if callable(given) and not isinstance(given, AbstractUser) else given
+    if callable(given) and not isinstance(given, AbstractUser):
+        # To find out who acts may take writes of its own (the system user is made when it is first asked for).
+        with acting_as(None, origin):
+            user = given()
+    else:
+        user = given
     return user if isinstance(user, AbstractUser) and user.pk is not None else None
 
 

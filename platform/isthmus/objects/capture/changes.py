@@ -52,3 +52,5 @@ class Change:
     """Through which door the change came, as the caller named it; "" when it did not."""
     correlation_id: str
     occurred_at: datetime
+    note: int = 0
+    """The number of the database's note: no other change has it."""

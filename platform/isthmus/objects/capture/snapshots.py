@@ -11,7 +11,7 @@ from typing import Any
 from django.db import models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-__all__ = ["Snapshot", "current_scope", "snapshot_of", "take_snapshot"]
+__all__ = ["UNKNOWN", "Snapshot", "current_scope", "snapshot_of", "take_snapshot"]
 
 _ATTRIBUTE = "_isthmus_snapshot"
 _SCOPES = "_isthmus_scopes"
@@ -57,7 +57,8 @@ def current_scope(using: str) -> Scope:
     return found
 
 
-_UNKNOWN = object()
+UNKNOWN = object()
+"""Stands for a value that nobody has read yet."""
 
 
 class Snapshot:
@@ -93,7 +94,7 @@ class Snapshot:
         """Return which of `names` hold another value than the database, as far as is known."""
         self._settle()
         held = vars(instance)
-        return {name for name in names if name in held and self._values.get(name, _UNKNOWN) != held[name]}
+        return {name for name in names if name in held and self._values.get(name, UNKNOWN) != held[name]}
 
     def learn(self, values: Mapping[str, Any]) -> None:
         """Note values that were read from the database."""
@@ -101,17 +102,24 @@ class Snapshot:
         self._values.update({name: _kept(value) for name, value in values.items()})
 
     def wrote(self, values: Mapping[str, Any], scope: Scope) -> None:
-        """Note values that were written in the transaction of `scope`."""
+        """Note values that were written in the transaction of `scope`; `UNKNOWN` for what the database computed."""
         self._settle()
         replaced = {
-            name: self._values.get(name, _UNKNOWN)
+            name: self._values.get(name, UNKNOWN)
             for name, value in values.items()
-            if self._values.get(name, _UNKNOWN) != value
+            if self._values.get(name, UNKNOWN) != value
         }
         if self._overwritten and self._overwritten[-1][0] is scope:
             replaced = {**replaced, **self._overwritten.pop()[1]}
         self._overwritten.append((scope, replaced))
-        self._values.update({name: _kept(value) for name, value in values.items()})
+        for name, value in values.items():
+            self._hold(name, value)
+
+    def _hold(self, name: str, value: Any) -> None:
+        if value is UNKNOWN:
+            self._values.pop(name, None)
+        else:
+            self._values[name] = _kept(value)
 
     def _settle(self) -> None:
         """Take back what was undone, forget how to take back what is committed."""
@@ -123,10 +131,7 @@ class Snapshot:
                 undecided.append((scope, replaced))
                 continue
             for name, value in replaced.items():
-                if value is _UNKNOWN:
-                    self._values.pop(name, None)
-                else:
-                    self._values[name] = value
+                self._hold(name, value)
         self._overwritten = undecided[::-1]
 
 

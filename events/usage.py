@@ -1,0 +1,121 @@
+"""How much was published, and how much may be: Salesforce's hourly and daily allocations, as settings.
+
+The relay counts what enters the log, exactly (`EventUsage`). A publisher asks for the sum of what is counted and what
+waits at most once a second, and adds what it published itself since. So the limit may be overshot by what other
+processes publish within that second, and publishing costs no query.
+"""
+
+import threading
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from django.db.models import F, Sum
+
+from events.conf import options
+from events.models import EventUsage, OutboxEvent
+from isthmus import clock
+
+__all__ = ["Allocation", "allocations", "count_published", "forget", "measure_of", "take"]
+
+_LOOK_SECONDS = 1.0
+
+
+class Allocation:
+    """What one limit leaves."""
+
+    def __init__(self, label: str, limit: int, used: int, window_ends_at: datetime) -> None:
+        self.label = label
+        self.limit = limit
+        """Events; 0 for no limit."""
+        self.used = used
+        self.window_ends_at = window_ends_at
+
+    @property
+    def remaining(self) -> int | None:
+        """Events that may still be published; `None` without a limit."""
+        return max(0, self.limit - self.used) if self.limit else None
+
+
+def allocations() -> list[Allocation]:
+    """Return what is left of this hour's and this day's allocation of published platform events."""
+    hour = _hour(clock.now())
+    day = hour.replace(hour=0)
+    counted = dict(
+        EventUsage.objects.filter(name=EventUsage.Measure.PLATFORM_EVENTS_PUBLISHED, start_date__gte=day)
+        .values_list("start_date")
+        .annotate(total=Sum("value"))
+    )
+    waiting = OutboxEvent.objects.count()
+    return [
+        Allocation("Hourly", options.hourly_publish_allocation, counted.get(hour, 0) + waiting, hour + _HOUR),
+        Allocation("Daily", options.daily_publish_allocation, sum(counted.values()) + waiting, day + timedelta(days=1)),
+    ]
+
+
+def take(wanted: int) -> Allocation | None:
+    """Take `wanted` events from the allocations; return the one that is used up, with nothing taken, or `None`."""
+    if not options.hourly_publish_allocation and not options.daily_publish_allocation:
+        return None
+    return _estimate.take(wanted)
+
+
+class _Estimate:
+    """What this process knows of the allocations."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: list[Allocation] = []
+        self._look_again_at = 0.0
+
+    def take(self, wanted: int) -> Allocation | None:
+        with self._lock:
+            now = clock.monotonic_seconds()
+            if now >= self._look_again_at or any(found.window_ends_at <= clock.now() for found in self._known):
+                self._known, self._look_again_at = allocations(), now + _LOOK_SECONDS
+            for found in self._known:
+                if found.remaining is not None and found.remaining < wanted:
+                    return found
+            for found in self._known:
+                found.used += wanted
+        return None
+
+    def forget(self) -> None:
+        self._look_again_at = 0.0
+
+
+_estimate = _Estimate()
+
+
+def forget() -> None:
+    """Ask the database again (its tables were emptied)."""
+    _estimate.forget()
+
+
+def count_published(counts: Mapping[tuple[str, str], int]) -> None:
+    """Add to this hour what entered the log: topic name and kind → events. Part of the relay's transaction."""
+    hour = _hour(clock.now())
+    for (topic, kind), number in sorted(counts.items()):
+        _add(measure_of(kind), topic.rpartition("/")[2], hour, number)
+
+
+def measure_of(kind: str) -> str:
+    """Return under which name events of a topic of that kind are counted when they are published."""
+    measures = EventUsage.Measure
+    return measures.PLATFORM_EVENTS_PUBLISHED if kind == "event" else measures.CHANGE_EVENTS_PUBLISHED
+
+
+def _add(name: str, event_name: str, hour: datetime, number: int) -> None:
+    rows = EventUsage.objects.filter(name=name, event_name=event_name, start_date=hour)
+    if rows.update(value=F("value") + number):
+        return
+    EventUsage.objects.bulk_create(
+        [EventUsage(name=name, event_name=event_name, start_date=hour, end_date=hour + _HOUR)], ignore_conflicts=True
+    )
+    rows.update(value=F("value") + number)
+
+
+_HOUR = timedelta(hours=1)
+
+
+def _hour(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)
