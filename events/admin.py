@@ -5,10 +5,17 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
-from events import actions
-from events.models import EventDefinition, EventLogEntry, EventSchema, Subscription
+from events import actions, parking
+from events.models import EventDefinition, EventLogEntry, EventSchema, EventUsage, ParkedEvent, Subscription
 
-__all__ = ["EventDefinitionAdmin", "EventLogEntryAdmin", "EventSchemaAdmin", "SubscriptionAdmin"]
+__all__ = [
+    "EventDefinitionAdmin",
+    "EventLogEntryAdmin",
+    "EventSchemaAdmin",
+    "EventUsageAdmin",
+    "ParkedEventAdmin",
+    "SubscriptionAdmin",
+]
 
 
 class ReadOnlyAdmin(ModelAdmin):
@@ -61,7 +68,7 @@ class SubscriptionAdmin(ReadOnlyAdmin):
     list_display = ("name", "topic", "state", "lag", "failures", "next_attempt_at", "last_success_at")
     list_filter = ("state",)
     search_fields = ("name", "topic__name")
-    actions = ("pause", "resume", "restart_at_earliest", "restart_at_latest")
+    actions = ("pause", "resume", "rewind_to_earliest")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Subscription]:
         return Subscription.objects.with_lag()
@@ -81,12 +88,36 @@ class SubscriptionAdmin(ReadOnlyAdmin):
         for subscription in chosen:
             actions.resume(subscription)
 
-    @admin.action(description="Restart with the oldest kept event", permissions=["change"])
-    def restart_at_earliest(self, request: HttpRequest, chosen: QuerySet[Subscription]) -> None:
-        for subscription in chosen:
-            actions.restart(subscription, at="earliest")
+    @admin.action(description="Rewind to the oldest kept event", permissions=["change"])
+    def rewind_to_earliest(self, request: HttpRequest, chosen: QuerySet[Subscription]) -> None:
+        for subscription in chosen.select_related("topic"):
+            actions.rewind(subscription, to="earliest")
 
-    @admin.action(description="Restart with what comes from now on, skipping the rest", permissions=["change"])
-    def restart_at_latest(self, request: HttpRequest, chosen: QuerySet[Subscription]) -> None:
-        for subscription in chosen:
-            actions.restart(subscription, at="latest")
+
+@admin.register(ParkedEvent)
+class ParkedEventAdmin(ReadOnlyAdmin):
+    """Events that a subscriber could not handle."""
+
+    list_display = ("replay_id", "subscription", "state", "error", "failures", "parked_at")
+    list_filter = ("state", "subscription")
+    search_fields = ("=event_uuid", "=correlation_id")
+    list_select_related = ("subscription",)
+    actions = ("redrive", "discard")
+
+    @admin.action(description="Drive again", permissions=["change"])
+    def redrive(self, request: HttpRequest, chosen: QuerySet[ParkedEvent]) -> None:
+        outcomes = [parking.redrive(parked) for parked in chosen.filter(state="parked").order_by("replay_id")]
+        self.message_user(request, f"{outcomes.count(True)} handled, {outcomes.count(False)} failed again.")
+
+    @admin.action(description="Discard", permissions=["change"])
+    def discard(self, request: HttpRequest, chosen: QuerySet[ParkedEvent]) -> None:
+        for parked in chosen.filter(state="parked").select_related("subscription"):
+            parking.discard(parked)
+
+
+@admin.register(EventUsage)
+class EventUsageAdmin(ReadOnlyAdmin):
+    """How many events were published and delivered, by the hour."""
+
+    list_display = ("start_date", "name", "event_name", "value")
+    list_filter = ("name", "event_name")

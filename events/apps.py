@@ -14,6 +14,7 @@ class EventsConfig(AppConfig):
     def ready(self) -> None:
         from events import checks, console, grants, migrations_done, probes, registry, sobjects
         from isthmus.access.registry import register_grant_kind
+        from isthmus.audit.registry import AuditAction, register_actions
         from isthmus.objects import registry as objects
 
         autodiscover_modules("platform_events")
@@ -24,6 +25,14 @@ class EventsConfig(AppConfig):
             objects.register(object_type)
         credential_events.connect()
         register_grant_kind(grants.EVENT_GRANTS)
+        register_actions(
+            AuditAction(name="events.subscription_paused", label="Subscription paused"),
+            AuditAction(name="events.subscription_resumed", label="Subscription resumed"),
+            AuditAction(name="events.subscription_rewound", label="Subscription rewound"),
+            AuditAction(name="events.subscription_skipped", label="Waiting events of a subscription skipped"),
+            AuditAction(name="events.parked_redriven", label="Parked event driven again"),
+            AuditAction(name="events.parked_discarded", label="Parked event discarded"),
+        )
         probes.register()
         console.register()
         django_checks.register(checks.check_event_log)

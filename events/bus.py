@@ -134,16 +134,18 @@ def _write(sound: Sequence[tuple[Publishable, str]], now: datetime) -> None:
     after_commit: list[StagedEvent] = []
     immediately: list[StagedEvent] = []
     for event, payload in sound:
+        goes_alone = in_transaction and event.publishes_immediately
         row = StagedEvent(
             event.event_uuid,
-            topics.topic_id(event.topic),
-            schemas.keep(event.schema),
+            # What is made here goes with the transaction; an event that does not must find it there.
+            topics.existing_id(event.topic) if goes_alone else topics.topic_id(event.topic),
+            schemas.existing(event.schema) if goes_alone else schemas.keep(event.schema),
             payload,
             _size(payload),
             correlation_id,
             now,
         )
-        (immediately if in_transaction and event.publishes_immediately else after_commit).append(row)
+        (immediately if goes_alone else after_commit).append(row)
     if after_commit:
         outbox.stage(after_commit)
     if immediately:

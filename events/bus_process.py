@@ -7,7 +7,8 @@ moment and goes on.
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from django.db import connections
 
@@ -17,13 +18,16 @@ from events.conf import options
 from events.delivery import deliver_batch
 from events.held_leases import HeldLease
 from events.logs import EventLog
+from events.logs.base import LOGGED
 from events.models import Subscription
 from events.relay import Relay
 from events.retention import trim
 from events.subscribers import Subscriber
-from isthmus import clock
+from isthmus import clock, wakeups
 from isthmus.jobs import processes
 from isthmus.logs import get_logger
+from isthmus.objects.capture.context import STAGED
+from isthmus.wakeups import Listener
 
 __all__ = ["Bus", "DeliveryPart", "RelayPart"]
 
@@ -32,6 +36,10 @@ log = get_logger(__name__)
 RELAY_LEASE = "events.relay"
 
 _PAUSE_AFTER_ERROR_SECONDS = 1.0
+_LISTENED_SECONDS = 1.0
+"""How long a process listens without looking whether it has to stop."""
+_LINGERS_SECONDS = 1.0
+"""How long a subscription without events keeps its thread."""
 
 
 class Part:
@@ -64,10 +72,12 @@ class Bus:
         self._name = name
         self._stopping = threading.Event()
         self._delivery = DeliveryPart(event_log, holder=name, stopping=self._stopping)
+        relay = RelayPart(event_log, holder=name, moved=self._delivery.awake)
         self._parts: tuple[Part, ...] = (
             HeartbeatPart(name),
-            RelayPart(event_log, holder=name, moved=self._delivery.wake.set),
+            relay,
             self._delivery,
+            ListeningPart({STAGED: relay.wake.set, LOGGED: self._delivery.awake}),
         )
 
     def stop(self) -> None:
@@ -109,6 +119,7 @@ class Bus:
                 self._stopping.wait(_PAUSE_AFTER_ERROR_SECONDS)
                 continue
             part.wake.wait(part.pause_seconds())
+            # Cleared before the turn: who wakes during it is not overheard.
             part.wake.clear()
         try:
             part.finish()
@@ -173,8 +184,54 @@ class RelayPart(Part):
         return False
 
 
+class ListeningPart(Part):
+    """Hears that something is to be done, and wakes the part that does it."""
+
+    name = "listening"
+
+    def __init__(self, heard: Mapping[str, Callable[[], None]]) -> None:
+        super().__init__()
+        self._heard = heard
+        self._listener: Listener | None = None
+
+    def prepare(self) -> None:
+        self._listener = wakeups.listen(*self._heard)
+
+    def turn(self) -> bool:
+        if self._listener is None:
+            self.prepare()
+        try:
+            rung = self._listener.wait(_LISTENED_SECONDS) if self._listener else set()
+        except Exception:
+            # The connection is gone: listened to anew, on another one.
+            self._close()
+            raise
+        for channel in rung:
+            self._heard[channel]()
+        return True
+
+    def finish(self) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.close()
+
+
+@dataclass
+class _Running:
+    """A subscription that this process works on."""
+
+    thread: threading.Thread
+    wake: threading.Event
+
+
 class DeliveryPart(Part):
-    """Finds subscriptions that have something to handle and runs each, under its lease, in a thread of its own."""
+    """Finds subscriptions that have something to handle and runs each, under its lease, in a thread of its own.
+
+    A thread stays for a moment when nothing is left: the next event then finds it awake.
+    """
 
     name = "delivery"
 
@@ -184,7 +241,7 @@ class DeliveryPart(Part):
         self._holder = holder
         self._stopping = stopping
         self._leases: dict[str, HeldLease] = {}
-        self._threads: dict[str, threading.Thread] = {}
+        self._running: dict[str, _Running] = {}
         self._turns = itertools.count(1)
         self._started: dict[str, int] = {}
         """When each subscription was started last, in turns."""
@@ -192,27 +249,33 @@ class DeliveryPart(Part):
     def prepare(self) -> None:
         synchronise(self._log)
 
+    def awake(self) -> None:
+        """Look now whether there is something to handle; may be called from any thread."""
+        for running in list(self._running.values()):
+            running.wake.set()
+        self.wake.set()
+
     def turn(self) -> bool:
         """Start what is due and not running in this process yet."""
-        self._threads = {name: thread for name, thread in self._threads.items() if thread.is_alive()}
+        self._running = {name: found for name, found in self._running.items() if found.thread.is_alive()}
         subscribers = {subscriber.name: subscriber for subscriber in registry.all_subscribers()}
         if subscribers:
             for subscription in self._with_something_to_do(subscribers):
-                if len(self._threads) >= options.subscriber_threads:
+                if len(self._running) >= options.subscriber_threads:
                     break
                 self._start(subscription, subscribers[subscription.name])
         return False
 
     def running(self) -> list[threading.Thread]:
-        """Return the threads in which subscribers run."""
-        return list(self._threads.values())
+        """Return the threads in which subscribers run, awake so that they see that they have to end."""
+        self.awake()
+        return [found.thread for found in self._running.values()]
 
     def _with_something_to_do(self, subscribers: dict[str, Subscriber]) -> list[Subscription]:
-        due = list(
-            Subscription.objects.due(clock.now())
-            .filter(name__in=[name for name in subscribers if name not in self._threads])
-            .order_by("name")
-        )
+        names = [name for name in subscribers if name not in self._running]
+        if not names:
+            return []
+        due = list(Subscription.objects.due(clock.now()).filter(name__in=names).order_by("name"))
         # Whoever waited longest comes first: one that another process is busy with must not take every turn.
         due.sort(key=lambda found: self._started.get(found.name, 0))
         latest = self._log.latest_of({subscribers[subscription.name].topic for subscription in due})
@@ -223,17 +286,22 @@ class DeliveryPart(Part):
             subscription.name,
             HeldLease(subscription.lease_name, self._holder, seconds=lambda: options.subscriber_lease_seconds),
         )
+        wake = threading.Event()
         thread = threading.Thread(
-            target=self._run, args=[subscriber, lease], name=f"bus-{subscriber.name}", daemon=True
+            target=self._run, args=[subscriber, lease, wake], name=f"bus-{subscriber.name}", daemon=True
         )
-        self._threads[subscriber.name] = thread
+        self._running[subscriber.name] = _Running(thread, wake)
         self._started[subscriber.name] = next(self._turns)
         thread.start()
 
-    def _run(self, subscriber: Subscriber, lease: HeldLease) -> None:
+    def _run(self, subscriber: Subscriber, lease: HeldLease, wake: threading.Event) -> None:
         try:
-            while not self._stopping.is_set() and lease.hold() and deliver_batch(self._log, subscriber):
-                pass
+            while not self._stopping.is_set() and lease.hold():
+                wake.clear()
+                if deliver_batch(self._log, subscriber):
+                    continue
+                if self._is_crowded() or not wake.wait(_LINGERS_SECONDS):
+                    break
             lease.release()
         except Exception:
             # The outermost edge of the thread. The cursor has not moved, so the subscription is due again.
@@ -241,3 +309,9 @@ class DeliveryPart(Part):
             self._stopping.wait(_PAUSE_AFTER_ERROR_SECONDS)
         finally:
             connections.close_all()
+            # Somebody else may have waited for the place.
+            self.wake.set()
+
+    def _is_crowded(self) -> bool:
+        """Return whether other subscriptions may be waiting for a thread."""
+        return len(registry.all_subscribers()) > options.subscriber_threads

@@ -50,6 +50,17 @@ class EventOptions(Options, prefix="ISTHMUS_EVENTS_"):
         1.0, help_text="Delay after a subscriber's first failure; it doubles with every further one.", minimum=0
     )
     retry_longest_seconds = option(300.0, help_text="Longest delay between two tries of a subscriber.", minimum=0)
+    retryable_retries = option(
+        9, help_text="Tries after a subscriber's first one that ended with `Retryable`.", minimum=0
+    )
+    failure_retries = option(
+        3, help_text="Tries after a subscriber's first failure before the poisonous events are looked for.", minimum=0
+    )
+    parked_at_once = option(
+        20,
+        help_text="Events of one call that may be parked; if more fail, they can hardly be the reason.",
+        minimum=1,
+    )
     stop_grace_seconds = option(
         10.0, help_text="Seconds that running subscribers get to finish when the bus is told to stop.", minimum=0
     )

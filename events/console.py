@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 from django.urls import reverse
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from events.models import EventLogEntry, OutboxEvent, Subscription, SubscriptionState, Topic
+from events.models import EventLogEntry, OutboxEvent, ParkedEvent, ParkedState, Subscription, SubscriptionState, Topic
 from isthmus import clock
 from isthmus.console import timeline
 from isthmus.console.references import as_uuid
@@ -54,12 +54,15 @@ def listed(topic: str = "") -> QuerySet[EventLogEntry]:
 
 
 def figures() -> Iterable[Figure]:
-    """Yield how many events entered the log in the last 24 hours, and the subscriptions that do not get on."""
+    """Yield how many events entered the log in the last 24 hours, and what does not get on."""
     published = EventLogEntry.objects.filter(published_at__gte=clock.now() - timedelta(hours=24)).count()
     yield Figure("Events published", f"{published:,}", f"{reverse('events:log')}?since=24h")
     stuck = Subscription.objects.filter(state__in=[SubscriptionState.RETRYING, SubscriptionState.STOPPED]).count()
     tone, hint = (Tone.WARNING, "retrying or stopped") if stuck else (Tone.NEUTRAL, "")
     yield Figure("Subscriptions held up", f"{stuck:,}", reverse("events:monitor"), tone, hint)
+    parked = ParkedEvent.objects.filter(state=ParkedState.PARKED).count()
+    tone, hint = (Tone.WARNING, "wait for a decision") if parked else (Tone.NEUTRAL, "")
+    yield Figure("Events parked", f"{parked:,}", reverse("events:parked"), tone, hint)
 
 
 def metrics() -> Iterator[Metric]:

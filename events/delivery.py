@@ -1,21 +1,22 @@
 """Hands events to subscribers: their effects in the database and their cursor commit together."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import groupby
 
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
+from events import gaps, parking
+from events.calling import Call, call
 from events.conf import options
-from events.errors import ReplayIdExpired, SubscriberBrokeTransaction
+from events.errors import PoisonousEvent, ReplayIdExpired, Retryable, TooManyPoisonous, UnknownRunAsUser
 from events.logs.base import EventLog
 from events.models import Subscription, SubscriptionState
 from events.subscribers import Event, Subscriber
-from isthmus import clock, correlation
-from isthmus.access.policy import system_user
+from isthmus import clock
+from isthmus.access.errors import PermissionRefused
 from isthmus.logs import get_logger
-from isthmus.objects.capture import acting_as
 
 __all__ = ["deliver_batch"]
 
@@ -23,18 +24,21 @@ log = get_logger(__name__)
 
 _LONGEST_ERROR = 2_000
 
+# Whatever the events hold, these come again until somebody mends what is wrong.
+_NOT_THE_EVENTS = (OperationalError, InterfaceError, UnknownRunAsUser, PermissionRefused)
+
 
 def deliver_batch(event_log: EventLog, subscriber: Subscriber) -> int:
-    """Let the subscriber handle its next batch, and return how many events it handled.
+    """Let the subscriber handle its next batch, and return by how many events its cursor moved.
 
     0 means that there is nothing to do now: no event, not yet time for another try, paused, or another process is at
     it. The row of the subscription stays locked until the end, so that two processes which both believe that the
     subscription is theirs never handle the same events.
 
-    The events of one correlation are handled in a call of their own. When a call fails, what the calls before it did
-    is kept, the failure is recorded with it, and the next try starts with the events of the failed call.
+    When a call fails, what the calls before it did is kept, the failure is recorded with it, and the next try starts
+    with the events of the failed call. When it has failed often enough, the events that make it fail are looked for.
     """
-    attempt = Attempt()
+    attempt = _Attempt()
     try:
         with transaction.atomic():
             # Runs before the hooks of handlers: tells whether an error came before or after the commit.
@@ -55,7 +59,7 @@ def deliver_batch(event_log: EventLog, subscriber: Subscriber) -> int:
 
 
 @dataclass
-class Attempt:
+class _Attempt:
     """How far one try has come."""
 
     called: bool = False
@@ -66,30 +70,116 @@ class Attempt:
         self.committed = True
 
 
-def _handle_batch(event_log: EventLog, subscriber: Subscriber, attempt: Attempt) -> int:
+@dataclass
+class _Progress:
+    """What became of a batch."""
+
+    moved: int = 0
+    cursor: int | None = None
+    failure: Exception | None = None
+    failed: Sequence[Event] = field(default_factory=list)
+
+    def move_to(self, events: Sequence[Event]) -> None:
+        """Note that these events, the next ones, are dealt with."""
+        if events:
+            self.moved += len(events)
+            self.cursor = events[-1].replay_id
+
+
+def _handle_batch(event_log: EventLog, subscriber: Subscriber, attempt: _Attempt) -> int:
     subscription = _locked(subscriber)
     if subscription is None:
         return 0
     try:
-        events = event_log.read(subscription.topic.name, after=subscription.cursor, limit=subscriber.batch_size)
+        events: Sequence[Event] = event_log.read(
+            subscription.topic.name, after=subscription.cursor, limit=subscriber.batch_size
+        )
     except ReplayIdExpired as expired:
-        _stop(subscription, expired)
+        found = gaps.after_expiry(event_log, subscriber, subscription, expired)
+        if found is None:
+            _stop(subscription, f"{expired.message} Decide where it goes on: rewind it, or skip.")
+            return 0
+        events = found
+    if not events:
         return 0
-    handled = 0
-    failure: Exception | None = None
-    for correlation_id, some in _by_correlation(events):
-        attempt.called = True
-        failure = _call(subscriber, some, correlation_id)
-        if failure is not None:
-            _record_failure(subscription, failure, some)
-            break
-        handled += len(some)
-        subscription.cursor = some[-1].replay_id
-    if handled and failure is None:
+    attempt.called = True
+    progress = _handle(subscriber, subscription, events)
+    if progress.cursor is not None:
+        subscription.cursor = progress.cursor
+    if isinstance(progress.failure, PoisonousEvent):
+        _stop(subscription, progress.failure.message)
+    elif progress.failure is not None:
+        if progress.moved:
+            # Another call than the one that failed before.
+            subscription.failures = 0
+        _record_failure(subscription, progress.failure, progress.failed)
+    else:
         _record_success(subscription)
-    if events:
-        subscription.save()
-    return handled
+    subscription.save()
+    return progress.moved
+
+
+def _handle(subscriber: Subscriber, subscription: Subscription, events: Sequence[Event]) -> _Progress:
+    progress = _Progress()
+    for group in _groups(subscriber, events):
+        wanted = [event for event in group if subscriber.wants(event)]
+        if not wanted:
+            progress.move_to(group)
+            continue
+        retries = 0 if progress.moved else subscription.failures
+        done = call(subscriber, wanted, retries=retries, last_error=subscription.last_error)
+        if done.error is None and done.handled == len(wanted):
+            progress.move_to(group)
+            continue
+        if done.error is not None and _is_exhausted(done.error, retries):
+            # What was handled before a resume point is kept; the rest is gone through one by one.
+            _isolate(subscriber, subscription, group, wanted[done.handled :], progress)
+            if progress.failure is not None:
+                return progress
+            continue
+        progress.move_to(_up_to(group, wanted, done))
+        progress.failure, progress.failed = done.error, wanted[done.handled :]
+        return progress
+    return progress
+
+
+def _isolate(
+    subscriber: Subscriber,
+    subscription: Subscription,
+    group: Sequence[Event],
+    remaining: Sequence[Event],
+    progress: _Progress,
+) -> None:
+    """Find by bisection the events that cannot be handled, and park them; all or nothing of the group's rest."""
+    try:
+        with transaction.atomic():
+            parking.isolate(subscriber, subscription, remaining)
+    except PoisonousEvent as poisonous:
+        progress.failure = poisonous
+        before = [event for event in group if event.replay_id < poisonous.replay_id]
+        handled = call(subscriber, [event for event in before if event in remaining], retries=0)
+        if handled.error is None:
+            progress.move_to(before)
+    except TooManyPoisonous as error:
+        progress.failure, progress.failed = error, remaining
+    else:
+        progress.move_to(group)
+
+
+def _up_to(group: Sequence[Event], wanted: Sequence[Event], done: Call) -> Sequence[Event]:
+    """Return the beginning of `group` that a call has dealt with which got the `wanted` ones of it."""
+    if not done.handled:
+        return []
+    last = wanted[done.handled - 1].replay_id
+    return [event for event in group if event.replay_id <= last]
+
+
+def _groups(subscriber: Subscriber, events: Sequence[Event]) -> Iterator[Sequence[Event]]:
+    if not subscriber.one_correlation:
+        yield events
+        return
+    for _, some in groupby(events, key=lambda event: event.correlation_id):
+        yield list(some)
 
 
 def _locked(subscriber: Subscriber) -> Subscription | None:
@@ -103,28 +193,15 @@ def _locked(subscriber: Subscriber) -> Subscription | None:
     )
 
 
-def _by_correlation(events: list[Event]) -> Iterator[tuple[str, list[Event]]]:
-    return ((key, list(some)) for key, some in groupby(events, key=lambda event: event.correlation_id))
+def _is_exhausted(error: Exception, retries: int) -> bool:
+    """Return whether another try of all these events together is not worth it."""
+    if isinstance(error, _NOT_THE_EVENTS):
+        return False
+    most = options.retryable_retries if isinstance(error, Retryable) else options.failure_retries
+    return retries >= most
 
 
-def _call(subscriber: Subscriber, events: list[Event], correlation_id: str) -> Exception | None:
-    """Call the function in a savepoint of its own; return what it raised."""
-    user = system_user()
-    try:
-        with correlation.bind(correlation_id), acting_as(user, origin=""), transaction.atomic():
-            subscriber.handler(events)
-            if transaction.get_rollback():
-                raise SubscriberBrokeTransaction
-    except Exception as error:
-        # Whatever a subscriber raises is its failure, to be recorded and tried again; unless the connection is gone,
-        # then nothing can be recorded here.
-        if connection.connection is None or connection.needs_rollback or not connection.is_usable():
-            raise
-        return error
-    return None
-
-
-def _record_failure(subscription: Subscription, error: Exception, events: list[Event] | None = None) -> None:
+def _record_failure(subscription: Subscription, error: Exception, events: Sequence[Event] = ()) -> None:
     subscription.failures += 1
     subscription.state = SubscriptionState.RETRYING
     subscription.last_error = f"{type(error).__name__}: {error}"[:_LONGEST_ERROR]
@@ -155,10 +232,10 @@ def _record_success(subscription: Subscription) -> None:
     subscription.last_success_at = clock.now()
 
 
-def _stop(subscription: Subscription, expired: ReplayIdExpired) -> None:
-    """Events that this subscription has not handled are gone: going on would skip them in silence."""
+def _stop(subscription: Subscription, reason: str) -> None:
+    """Let it wait for a person: going on would skip events in silence."""
     subscription.state = SubscriptionState.STOPPED
-    subscription.last_error = f"{expired.message} Decide where it goes on, and restart it there."
+    subscription.last_error = reason[:_LONGEST_ERROR]
     subscription.next_attempt_at = None
     subscription.save()
-    log.error("events.subscription_stopped", subscription=subscription.name, reason=expired.message)
+    log.error("events.subscription_stopped", subscription=subscription.name, reason=reason)

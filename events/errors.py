@@ -5,6 +5,13 @@ EventError
 ├── UnknownTopic            no such topic
 ├── EventRefused            the payload is not what the definition says (every problem at once)
 ├── ReplayIdExpired         events after that replay id are no longer kept
+├── Retryable               a subscriber asks for the same events again, later
+├── PoisonousEvent          a subscriber cannot handle an event, and is to stop there
+├── TooManyPoisonous        so many events fail that they can hardly be the reason
+├── InvalidResumePoint      a resume point that cannot be
+├── UnknownRunAsUser        a subscriber runs as a user who is not there
+├── SkipRefused             another number of events waits than was said
+├── NotParked               the event waits for no decision any more
 ├── InvalidDefinition       a platform event is declared wrongly
 └── InvalidSubscriber       a subscriber is declared wrongly
 """
@@ -18,11 +25,18 @@ __all__ = [
     "EventError",
     "EventRefused",
     "InvalidDefinition",
+    "InvalidResumePoint",
     "InvalidSubscriber",
+    "NotParked",
     "PayloadProblem",
+    "PoisonousEvent",
     "ReplayIdExpired",
+    "Retryable",
+    "SkipRefused",
     "SubscriberBrokeTransaction",
+    "TooManyPoisonous",
     "UnknownEvent",
+    "UnknownRunAsUser",
     "UnknownTopic",
 ]
 
@@ -75,6 +89,44 @@ class ReplayIdExpired(EventError):
 
     code = "sfdc.platform.eventbus.grpc.subscription.fetch.replayid.corrupted"
     status = 400
+
+
+class Retryable(EventError):
+    """The events cannot be handled now; what is missing may be there later. Raised by subscribers."""
+
+
+class PoisonousEvent(EventError):
+    """A subscriber cannot handle an event, and is to stop there."""
+
+    def __init__(self, replay_id: int, error: Exception) -> None:
+        self.replay_id = replay_id
+        super().__init__(f"The event with replay id {replay_id} cannot be handled: {type(error).__name__}: {error}")
+
+
+class TooManyPoisonous(EventError):
+    """So many events of one call fail that they can hardly be the reason."""
+
+
+class InvalidResumePoint(EventError):
+    """A resume point is an event of the call, and is set outside the function's own transactions."""
+
+
+class UnknownRunAsUser(EventError):
+    """The user as whom a subscriber runs does not exist or is not active."""
+
+
+class SkipRefused(EventError):
+    """Another number of events waits than was said, or the place is not where it was thought to be."""
+
+    code = "INVALID_STATUS"
+    status = 409
+
+
+class NotParked(EventError):
+    """The event waits for no decision any more."""
+
+    code = "INVALID_STATUS"
+    status = 409
 
 
 class InvalidDefinition(EventError):

@@ -4,6 +4,7 @@ from django.db import models
 
 from events import querysets
 from events.json_text import JsonTextField
+from events.subscribers import Event
 from isthmus import clock, ids
 
 __all__ = [
@@ -13,6 +14,8 @@ __all__ = [
     "EventUsage",
     "NumberSeries",
     "OutboxEvent",
+    "ParkedEvent",
+    "ParkedState",
     "Subscription",
     "SubscriptionState",
     "Topic",
@@ -217,3 +220,54 @@ class Subscription(models.Model):
     def lease_name(self) -> str:
         """The lease that the bus process holds which runs this subscription."""
         return f"events.subscription.{self.pk}"
+
+
+class ParkedState(models.TextChoices):
+    """What became of an event that a subscriber could not handle."""
+
+    PARKED = "parked", "Parked"
+    HANDLED = "handled", "Handled"
+    DISCARDED = "discarded", "Discarded"
+
+
+class ParkedEvent(models.Model):
+    """An event that a subscriber could not handle. It is kept here, however old, until somebody decides."""
+
+    subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="parked_events")
+    state = models.CharField(max_length=10, choices=ParkedState.choices, default=ParkedState.PARKED)
+    replay_id = models.BigIntegerField()
+    event_uuid = models.UUIDField(db_index=True)
+    topic_name = models.CharField(max_length=150)
+    schema_id = models.CharField(max_length=22, blank=True)
+    payload = JsonTextField()
+    created_at = models.DateTimeField(help_text="When it was published, or the record changed.")
+    correlation_id = models.CharField(max_length=128, blank=True)
+    transaction_key = models.UUIDField()
+    sequence_number = models.PositiveIntegerField()
+    error = models.TextField(help_text="Why the last try failed.")
+    trace = models.TextField(blank=True, help_text="Where, in the source.")
+    failures = models.PositiveIntegerField(help_text="Tries that failed.")
+    parked_at = models.DateTimeField(default=clock.now)
+    resolved_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [models.UniqueConstraint(fields=["subscription", "replay_id"], name="parked_once")]
+        indexes = [models.Index(fields=["state", "-id"], name="parked_state")]
+
+    def __str__(self) -> str:
+        return f"{self.subscription} {self.replay_id}"
+
+    def as_event(self) -> Event:
+        """Return the event as the subscriber got it."""
+        return Event(
+            replay_id=self.replay_id,
+            event_uuid=self.event_uuid,
+            topic=self.topic_name,
+            schema_id=self.schema_id,
+            payload=self.payload,
+            created_at=self.created_at,
+            correlation_id=self.correlation_id,
+            transaction_key=self.transaction_key,
+            sequence_number=self.sequence_number,
+        )

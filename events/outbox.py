@@ -19,7 +19,7 @@ from uuid import UUID
 from django.db import connection, connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from events.models import OutboxEvent
+from events.models import OutboxEvent, Topic
 from isthmus import wakeups
 from isthmus.objects.capture.context import STAGED
 from isthmus.objects.capture.transactions import transaction_key
@@ -46,6 +46,8 @@ class StagedEvent(NamedTuple):
 
 def stage(events: Sequence[StagedEvent]) -> None:
     """Write the events in the open transaction, or in one of their own, and wake the relay when that commits."""
+    if not events:
+        return
     _insert(connections[router.db_for_write(OutboxEvent)], events)
 
 
@@ -137,7 +139,10 @@ class SecondFile(SideDoor):
         moved = 0
         with self._open() as file:
             while found := file.execute(f"SELECT id, {_COLUMNS} FROM events ORDER BY id LIMIT 1000").fetchall():
-                stage([_staged(row[1:]) for row in found])
+                events = [_staged(row[1:]) for row in found]
+                topics = set(Topic.objects.values_list("pk", flat=True))
+                # Topics never go, unless somebody emptied the whole database: then there is nobody to tell.
+                stage([event for event in events if event.topic_id in topics])
                 file.execute("DELETE FROM events WHERE id <= ?", [found[-1][0]])
                 file.commit()
                 moved += len(found)

@@ -38,9 +38,18 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
     """Subscriptions."""
 
     def with_lag(self) -> "SubscriptionQuerySet":
-        """Annotate `lag`: how many kept events of its topic each subscription has still to handle."""
+        """Annotate how far behind each subscription is.
+
+        `lag`: how many kept events of its topic it has still to handle; `waiting_since`: when the oldest of them
+        entered the log (`None` when there is none); `parked`: how many events wait for a decision.
+        """
+        entries = _entries_after_cursor()
+        all_of_them = entries.order_by().annotate(everything=models.Value(1)).values("everything")
+        number = all_of_them.annotate(number=Count("*")).values("number")
         return self.select_related("topic").annotate(
-            lag=Coalesce(Subquery(_entries_after_cursor(), output_field=IntegerField()), 0)
+            lag=Coalesce(Subquery(number, output_field=IntegerField()), 0),
+            waiting_since=Subquery(entries.order_by("replay_id").values("published_at")[:1]),
+            parked=Count("parked_events", filter=Q(parked_events__state="parked")),
         )
 
     def due(self, now: datetime) -> "SubscriptionQuerySet":
@@ -52,12 +61,4 @@ def _entries_after_cursor() -> models.QuerySet[Any]:
     # By name, because the models module imports this one.
     entries = apps.get_model("events", "EventLogEntry")._default_manager  # noqa: SLF001 - Django documents it
     wanted = Q(topic=OuterRef("topic")) | Q(topic__kind="data", one_union=OuterRef("topic__kind"))
-    return (
-        entries.annotate(one_union=models.Value("union"))
-        .filter(wanted, replay_id__gt=OuterRef("cursor"))
-        .order_by()
-        .annotate(everything=models.Value(1))
-        .values("everything")
-        .annotate(number=Count("*"))
-        .values("number")
-    )
+    return entries.annotate(one_union=models.Value("union")).filter(wanted, replay_id__gt=OuterRef("cursor"))

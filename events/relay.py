@@ -14,12 +14,13 @@ from django.db import transaction
 from events import schemas, staged
 from events.changes import object_schema
 from events.conf import options
-from events.logs.base import EventLog, NewEvent
+from events.logs.base import LOGGED, EventLog, NewEvent
 from events.models import OutboxEvent
 from events.outbox import side_door
 from events.series import COMMIT_SERIES, advance, lock
 from events.shaping import ShapingLimits, shape_changes
 from events.staged import StagedTransaction
+from isthmus import wakeups
 from isthmus.objects.capture.shaping import as_changes
 from isthmus.objects.models import RawChange
 
@@ -56,7 +57,10 @@ class Relay:
         with transaction.atomic():
             lock(COMMIT_SERIES)
             end = staged.end_of_next(OutboxEvent, options.relay_batch_size)
-            return 0 if end is None else self._log.take_staged(end)
+            if end is None:
+                return 0
+            wakeups.ring(LOGGED)
+            return self._log.take_staged(end)
 
     def _move_changes(self) -> int:
         with transaction.atomic():
@@ -73,6 +77,7 @@ class Relay:
             while some := list(islice(events, _APPENDED_AT_ONCE)):
                 self._log.append(some)
             advance(COMMIT_SERIES, commit_number + len(transactions))
+            wakeups.ring(LOGGED)
             return staged.remove(transactions)
 
 

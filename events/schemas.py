@@ -3,9 +3,10 @@
 from django.db import connection, transaction
 
 from events.avro import AvroSchema
+from events.errors import InvalidDefinition
 from events.models import EventSchema
 
-__all__ = ["forget", "keep"]
+__all__ = ["existing", "forget", "keep"]
 
 _kept: set[str] = set()
 
@@ -28,6 +29,13 @@ def keep(schema: AvroSchema) -> str:
         # Only after the commit: if this transaction is rolled back, so is the row.
         transaction.on_commit(lambda: _remember(schema_id))
     return schema_id
+
+
+def existing(schema: AvroSchema) -> str:
+    """Return the id of a schema that is stored already. Raises `InvalidDefinition`."""
+    if schema.schema_id not in _kept and not EventSchema.objects.filter(pk=schema.schema_id).exists():
+        raise InvalidDefinition(f"The schema of {schema.record_name} is not in the database: run `manage.py migrate`.")
+    return schema.schema_id
 
 
 def _remember(schema_id: str) -> None:

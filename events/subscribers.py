@@ -11,15 +11,17 @@ happen exactly once. Effects elsewhere belong into jobs that it enqueues.
 
 import uuid
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 from events import registry
-from events.errors import InvalidSubscriber
+from events.errors import InvalidSubscriber, Retryable
 from events.names import topic_name
+from isthmus import correlation
 
-__all__ = ["Event", "Subscriber", "subscriber"]
+__all__ = ["Event", "Retryable", "Subscriber", "subscriber"]
 
 MAX_BATCH_SIZE = 2_000
 
@@ -43,9 +45,16 @@ class Event:
     """The same for all events of one database transaction."""
     sequence_number: int
     """Place within that transaction, from 1."""
+    is_gap: bool = False
+    """Whether it stands for events that are no longer kept: see `on_expired`. Its payload says which ones."""
+
+    def bound(self) -> AbstractContextManager[str]:
+        """Bind the event's correlation, for functions whose calls have events of several."""
+        return correlation.bind(self.correlation_id)
 
 
 Handler = Callable[[list[Event]], object]
+Filter = Callable[[Event], bool]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +66,15 @@ class Subscriber:
     handler: Handler
     batch_size: int
     start: Literal["earliest", "latest"]
+    filter: Filter | None
+    one_correlation: bool
+    run_as: str
+    on_poison: Literal["park", "stop"]
+    on_expired: Literal["stop", "earliest", "latest"]
+
+    def wants(self, event: Event) -> bool:
+        """Return whether the function is to get the event; gaps always."""
+        return event.is_gap or self.filter is None or self.filter(event)
 
     @property
     def declared_in(self) -> str:
@@ -70,14 +88,26 @@ def subscriber(
     batch_size: int = 2_000,
     name: str | None = None,
     start: Literal["earliest", "latest"] = "latest",
+    filter: Filter | None = None,  # noqa: A002 - the field's word for it
+    one_correlation: bool = True,
+    run_as: str = "",
+    on_poison: Literal["park", "stop"] = "park",
+    on_expired: Literal["stop", "earliest", "latest"] = "stop",
 ) -> Callable[[Handler], Handler]:
     """Let the function handle a topic's events in the order of their replay ids, from the bus, never two at a time.
 
     `topic` is an event (`Order_Ready__e`), an object's change event (`ContactChangeEvent`), all of these
-    (`ChangeEvents`) or a full topic name. The function gets at most `batch_size` events at once, all of one
-    correlation, which is bound while it runs. It acts as the system user, in a transaction that its cursor shares. If
-    it raises, what it wrote is rolled back and the same events come again after a delay that doubles; nothing is
-    skipped.
+    (`ChangeEvents`) or a full topic name. The function gets at most `batch_size` events at once for which `filter` is
+    true, in a transaction that its cursor shares. With `one_correlation` they are all of one correlation, which is
+    bound while it runs; without it calls are larger, and `event.bound()` binds the correlation of each. It acts as
+    `run_as` (a user name; the automated process by default) and gets the fields that this user may read.
+
+    If it raises, what it wrote is rolled back and the same events come again after a delay that doubles: after
+    `Retryable` up to nine times, after any other error up to three. Then the events that make it fail are looked for
+    by bisection and parked, and the stream goes on; with `on_poison="stop"` it stops there.
+
+    `on_expired` says what happens when events that it has not handled are no longer kept: it stops; or it goes on with
+    the earliest, after a gap event; or with what comes from now on.
 
     `name` (the function's dotted path by default) is the identity of the subscription: it keeps its place as long as
     the name stays. A new subscription begins at `start`: with the oldest kept event, or with what comes from now on.
@@ -88,12 +118,27 @@ def subscriber(
         raise InvalidSubscriber(f"The batch size is 1 to {MAX_BATCH_SIZE}, not {batch_size}.")
     if start not in {"earliest", "latest"}:
         raise InvalidSubscriber(f"A subscription starts at 'earliest' or 'latest', not {start!r}.")
+    for option, given, known in (
+        ("on_poison", on_poison, {"park", "stop"}),
+        ("on_expired", on_expired, {"stop", "earliest", "latest"}),
+    ):
+        if given not in known:
+            raise InvalidSubscriber(f"{option} is one of {', '.join(sorted(known))}, not {given!r}.")
     full_topic = topic_name(topic)
 
     def register(handler: Handler) -> Handler:
         registry.register_subscriber(
             Subscriber(
-                name=name or _path_of(handler), topic=full_topic, handler=handler, batch_size=batch_size, start=start
+                name=name or _path_of(handler),
+                topic=full_topic,
+                handler=handler,
+                batch_size=batch_size,
+                start=start,
+                filter=filter,
+                one_correlation=one_correlation,
+                run_as=run_as,
+                on_poison=on_poison,
+                on_expired=on_expired,
             )
         )
         return handler

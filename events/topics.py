@@ -4,10 +4,11 @@ from collections.abc import Iterable
 
 from django.db import connection, transaction
 
+from events.errors import UnknownTopic
 from events.models import Topic
 from events.names import topic_kind
 
-__all__ = ["ensure", "forget", "topic_id"]
+__all__ = ["ensure", "existing_id", "forget", "topic_id"]
 
 _known: dict[str, int] = {}
 
@@ -18,6 +19,13 @@ def topic_id(name: str) -> int:
     if known is None:
         known = ensure([name])[name].pk
     return known
+
+
+def existing_id(name: str) -> int:
+    """Return the primary key of a topic that is there already. Raises `UnknownTopic`."""
+    if name not in _known and not Topic.objects.filter(name=name).exists():
+        raise UnknownTopic(f"The topic {name!r} is not in the database yet: run `manage.py migrate`.")
+    return topic_id(name)
 
 
 def ensure(names: Iterable[str]) -> dict[str, Topic]:

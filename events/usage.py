@@ -15,7 +15,7 @@ from events.conf import options
 from events.models import EventUsage, OutboxEvent
 from isthmus import clock
 
-__all__ = ["Allocation", "allocations", "count_published", "forget", "measure_of", "take"]
+__all__ = ["Allocation", "allocations", "count_published", "forget", "measure_of", "published_this_hour", "take"]
 
 _LOOK_SECONDS = 1.0
 
@@ -35,6 +35,11 @@ class Allocation:
         """Events that may still be published; `None` without a limit."""
         return max(0, self.limit - self.used) if self.limit else None
 
+    @property
+    def percent(self) -> int:
+        """How much of the limit is used."""
+        return min(100, self.used * 100 // self.limit) if self.limit else 0
+
 
 def allocations() -> list[Allocation]:
     """Return what is left of this hour's and this day's allocation of published platform events."""
@@ -50,6 +55,13 @@ def allocations() -> list[Allocation]:
         Allocation("Hourly", options.hourly_publish_allocation, counted.get(hour, 0) + waiting, hour + _HOUR),
         Allocation("Daily", options.daily_publish_allocation, sum(counted.values()) + waiting, day + timedelta(days=1)),
     ]
+
+
+def published_this_hour() -> dict[str, int]:
+    """Return how many events of each name entered the log in this hour."""
+    published = (EventUsage.Measure.PLATFORM_EVENTS_PUBLISHED, EventUsage.Measure.CHANGE_EVENTS_PUBLISHED)
+    rows = EventUsage.objects.filter(name__in=published, start_date=_hour(clock.now()))
+    return dict(rows.values_list("event_name", "value"))
 
 
 def take(wanted: int) -> Allocation | None:

@@ -1,6 +1,7 @@
 """The event monitor: topics, subscriptions and how far behind they are, and the events themselves."""
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 
 from django import forms
 from django.contrib import messages
@@ -9,16 +10,21 @@ from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from events import actions
+from events import actions, parking, registry
+from events.actions.steering import Place
+from events.conf import options
 from events.console import listed, status_of
-from events.models import EventDefinition, EventLogEntry, OutboxEvent, Subscription, Topic
+from events.errors import EventError, SkipRefused
+from events.models import EventDefinition, EventLogEntry, OutboxEvent, ParkedEvent, ParkedState, Subscription, Topic
+from events.names import carried_by
+from events.usage import allocations, published_this_hour
 from isthmus.console.access import requires
 from isthmus.console.filters import FilterForm
 from isthmus.console.paging import newest_first
 from isthmus.console.references import as_uuid
 from isthmus.objects.models import RawChange
 
-__all__ = ["EventFilters", "event", "log", "monitor", "steer"]
+__all__ = ["EventFilters", "decide", "event", "log", "monitor", "parked", "steer", "subscription"]
 
 
 class EventFilters(FilterForm[EventLogEntry]):
@@ -46,16 +52,46 @@ class EventFilters(FilterForm[EventLogEntry]):
 @require_safe
 @requires("view")
 def monitor(request: HttpRequest) -> HttpResponse:
-    """Show subscriptions with their lag, topics, and what waits for the relay."""
+    """Show subscriptions with their lag, topics, allocations, and what waits for the relay."""
     definitions = {definition.topic_id: definition for definition in EventDefinition.objects.all()}
+    hour = published_this_hour()
     context = {
         "subscriptions": [(row, status_of(row)) for row in Subscription.objects.with_lag()],
-        "topics": [(topic, definitions.get(topic.pk)) for topic in Topic.objects.all()],
+        "topics": [
+            (topic, definitions.get(topic.pk), hour.get(topic.name.rpartition("/")[2], 0))
+            for topic in Topic.objects.all()
+        ],
+        "allocations": [found for found in allocations() if found.limit],
         "waiting_events": OutboxEvent.objects.count(),
         "waiting_changes": RawChange.objects.count(),
+        "default_retention_hours": options.retention_hours,
         "tab": "monitor",
     }
     return render(request, "events/monitor.html", context)
+
+
+@require_safe
+@requires("view")
+def subscription(request: HttpRequest, subscription_id: int) -> HttpResponse:
+    """Show one subscription: how far it is, what keeps it, what it could not handle, and how to steer it."""
+    row = get_object_or_404(Subscription.objects.with_lag(), pk=subscription_id)
+    context = {
+        "row": row,
+        "status": status_of(row),
+        "declared": registry.get_subscriber(row.name),
+        "parked": ParkedEvent.objects.filter(subscription=row, state=ParkedState.PARKED).order_by("replay_id")[:100],
+        "earliest": row.topic.trimmed_replay_id,
+    }
+    return render(request, "events/subscription.html", context)
+
+
+@require_safe
+@requires("view")
+def parked(request: HttpRequest) -> HttpResponse:
+    """List the events that wait for a decision, newest first."""
+    rows = ParkedEvent.objects.filter(state=ParkedState.PARKED).select_related("subscription")
+    page = newest_first(rows, moment=None, cursor=request.GET.get("cursor", ""))
+    return render(request, "events/parked.html", {"page": page, "tab": "parked"})
 
 
 @require_safe
@@ -73,25 +109,91 @@ def log(request: HttpRequest) -> HttpResponse:
 def event(request: HttpRequest, replay_id: int) -> HttpResponse:
     """Show one event with its payload and schema."""
     found = get_object_or_404(EventLogEntry.objects.select_related("topic", "schema"), pk=replay_id)
-    return render(request, "events/event.html", {"event": found})
+    readers = Subscription.objects.filter(topic__name__in=carried_by(found.topic.name), cursor__gte=found.replay_id)
+    return render(request, "events/event.html", {"event": found, "readers": readers})
 
 
-_ACTS: dict[str, tuple[Callable[[Subscription], None], str]] = {
-    "pause": (actions.pause, "rests; events wait for it."),
-    "resume": (actions.resume, "goes on where it was."),
-    "restart-earliest": (lambda row: actions.restart(row, at="earliest"), "goes on with the oldest kept event."),
-    "restart-latest": (lambda row: actions.restart(row, at="latest"), "goes on with what comes from now on."),
+class RewindForm(forms.Form):
+    """Where a subscription goes back to."""
+
+    replay_id = forms.IntegerField(required=False, min_value=0)
+    moment = forms.DateTimeField(required=False)
+
+    def place(self) -> Place:
+        """Return the place; the oldest kept event when nothing was given."""
+        replay_id: int | None = self.cleaned_data.get("replay_id")
+        moment: datetime | None = self.cleaned_data.get("moment")
+        if moment is not None:
+            return moment
+        return "earliest" if replay_id is None else replay_id
+
+
+def _rewind(row: Subscription, data: QueryDict) -> str:
+    form = RewindForm(data)
+    if not form.is_valid():
+        raise SkipRefused("A place is a replay id, or a time such as 2026-01-31 12:00.")
+    actions.rewind(row, to=form.place())
+    return f"goes on after replay id {row.cursor}."
+
+
+def _skip(row: Subscription, data: QueryDict) -> str:
+    count = data.get("count", "")
+    if not count.isdecimal():
+        raise SkipRefused("Say how many events are skipped.")
+    actions.skip(row, count=int(count))
+    return f"leaves out {int(count):,} events and goes on with what comes from now on."
+
+
+def _pause(row: Subscription, _data: QueryDict) -> str:
+    actions.pause(row)
+    return "rests; events wait for it."
+
+
+def _resume(row: Subscription, _data: QueryDict) -> str:
+    actions.resume(row)
+    return "goes on where it was."
+
+
+_ACTS: dict[str, Callable[[Subscription, QueryDict], str]] = {
+    "pause": _pause,
+    "resume": _resume,
+    "rewind": _rewind,
+    "skip": _skip,
 }
 
 
 @require_POST
 @requires("operate")
 def steer(request: HttpRequest, subscription_id: int, act: str) -> HttpResponse:
-    """Pause, resume or restart a subscription."""
+    """Pause, resume or rewind a subscription, or let it skip what waits."""
     if act not in _ACTS:
         raise Http404
-    subscription = get_object_or_404(Subscription.objects.select_related("topic"), pk=subscription_id)
-    change, outcome = _ACTS[act]
-    change(subscription)
-    messages.success(request, f"{subscription.name} {outcome}")
-    return redirect("events:monitor")
+    row = get_object_or_404(Subscription.objects.select_related("topic"), pk=subscription_id)
+    try:
+        outcome = _ACTS[act](row, request.POST)
+    except EventError as error:
+        messages.error(request, error.message)
+    else:
+        messages.success(request, f"{row.name} {outcome}")
+    return redirect("events:subscription", row.pk)
+
+
+@require_POST
+@requires("operate")
+def decide(request: HttpRequest, parked_id: int, act: str) -> HttpResponse:
+    """Drive a parked event again, or give it up."""
+    if act not in {"redrive", "discard"}:
+        raise Http404
+    row = get_object_or_404(ParkedEvent.objects.select_related("subscription"), pk=parked_id)
+    try:
+        if act == "discard":
+            parking.discard(row)
+            messages.success(request, f"The event with replay id {row.replay_id} is given up.")
+        elif parking.redrive(row):
+            messages.success(request, f"The event with replay id {row.replay_id} is handled.")
+        else:
+            row.refresh_from_db()
+            messages.error(request, f"It failed again: {row.error}")
+    except EventError as error:
+        messages.error(request, error.message)
+    return redirect("events:subscription", row.subscription_id)

@@ -9,7 +9,7 @@ from callouts.external_services.actions import register
 from callouts.external_services.models import CallbackReceipt, ExternalService, Invocation
 from callouts.models import IntegrationLogEntry
 from callouts.queue.models import BatchChunk, CalloutBatch, QueuedCallout
-from events.models import EventDefinition, EventLogEntry, EventSchema, OutboxEvent, Subscription, Topic
+from events.models import EventDefinition, EventLogEntry, EventSchema, OutboxEvent, ParkedEvent, Subscription, Topic
 from isthmus import clock, ids
 from isthmus.access.actions import assign, ensure_permission_set
 from isthmus.jobs.models import Job, JobLogLine, ProcessHeartbeat, Schedule
@@ -221,6 +221,27 @@ def make_event(replay_id: int, topic: Topic | None = None, **values) -> EventLog
     return EventLogEntry.objects.create(**{**given, **values})
 
 
+def make_parked(subscription: Subscription, **values) -> ParkedEvent:
+    """Make an event that the subscription could not handle."""
+    number = ParkedEvent.objects.count() + 1
+    given = {
+        "subscription": subscription,
+        "replay_id": number,
+        "event_uuid": ids.new_uuid(),
+        "topic_name": "/event/Sample__e",
+        "schema_id": "sample",
+        "payload": {"Note__c": HOSTILE},
+        "created_at": clock.now(),
+        "correlation_id": "correlation-1",
+        "transaction_key": ids.new_uuid(),
+        "sequence_number": 1,
+        "error": f"ValueError: {HOSTILE}",
+        "trace": f"  File {HOSTILE}",
+        "failures": 4,
+    }
+    return ParkedEvent.objects.create(**{**given, **values})
+
+
 def make_subscription(**values) -> Subscription:
     """Make a subscription that retries."""
     given = {
@@ -246,7 +267,8 @@ def make_everything() -> dict[str, object]:
     receipt = make_receipt(invocation)
     entry = make_log_entry(job_id=job.pk, invocation_id=invocation.pk)
     event = make_event(1)
-    subscription = make_subscription()
+    subscription = make_subscription(cursor=1)
+    make_parked(subscription)
     EventDefinition.objects.create(
         api_name="Sample__e", label=HOSTILE, topic=make_topic(), schema=make_schema(), declared_in="sample"
     )
@@ -302,6 +324,8 @@ def page_addresses(made: dict[str, object]) -> dict[str, str]:
         "events": "/events/",
         "event-log": "/events/log/",
         "event": "/events/log/1/",
+        "subscription": f"/events/subscriptions/{made['subscription'].pk}/",
+        "parked": "/events/parked/",
     }
 
 

@@ -12,7 +12,10 @@ from events import staged
 from events.models import OutboxEvent
 from events.subscribers import Event
 
-__all__ = ["EventLog", "NewEvent", "Retention"]
+__all__ = ["LOGGED", "EventLog", "NewEvent", "Retention"]
+
+LOGGED = "logged"
+"""The channel on which readers are woken: the log has new events."""
 
 _APPENDED_AT_ONCE = 2_000
 

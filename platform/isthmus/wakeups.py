@@ -5,6 +5,7 @@ processes are all on one machine, listeners take datagrams on the loopback inter
 beside the database.
 """
 
+import atexit
 import contextlib
 import os
 import socket
@@ -128,6 +129,7 @@ class _Ports:
             self._folder, self._changed_at = folder, changed_at
         if self._socket is None:
             self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            atexit.register(self._socket.close)
         for port in self._ports:
             # A full buffer: whoever reads there is awake anyway.
             with contextlib.suppress(OSError):

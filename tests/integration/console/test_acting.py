@@ -15,16 +15,18 @@ def acts():
     running = samples.make_subscription(name="running", state="running")
     paused = samples.make_subscription(name="paused", state="paused")
     stopped = samples.make_subscription(name="stopped", state="stopped")
+    parked = samples.make_parked(stopped)
     return {
         "abort": (f"/operations/{live.pk}/abort/", live, "Holding", "Aborted"),
         "retry": (f"/operations/{failed.pk}/retry/", failed, "Failed", "Queued"),
         "pause": (f"/events/subscriptions/{running.pk}/pause/", running, "running", "paused"),
         "resume": (f"/events/subscriptions/{paused.pk}/resume/", paused, "paused", "running"),
-        "restart": (f"/events/subscriptions/{stopped.pk}/restart-latest/", stopped, "stopped", "running"),
+        "rewind": (f"/events/subscriptions/{stopped.pk}/rewind/", stopped, "stopped", "running"),
+        "discard": (f"/events/parked/{parked.pk}/discard/", parked, "parked", "discarded"),
     }
 
 
-ACTS = ["abort", "pause", "restart", "resume", "retry"]
+ACTS = ["abort", "discard", "pause", "resume", "retry", "rewind"]
 
 
 @pytest.mark.parametrize("act", ACTS)

@@ -14,7 +14,7 @@ PAGES = sorted(
     (
         "home", "search", "time-line", "jobs", "job", "schedules", "log", "entry", "queue", "queued", "doubtful",
         "batches", "batch", "services", "service", "operation", "version", "invocations",
-        "invocation", "callbacks", "callback", "events", "event-log", "event",
+        "invocation", "callbacks", "callback", "events", "event-log", "event", "subscription", "parked",
     )
 )  # fmt: skip
 
@@ -96,7 +96,8 @@ def test_ten_times_the_rows_cost_not_one_query_more(watcher, django_assert_max_n
         samples.make_receipt(made["invocation"])
         topic = samples.make_topic(f"/event/Sample{number}__e")
         samples.make_event(number, topic)
-        samples.make_subscription(name=f"reader-{number}", topic=topic)
+        samples.make_parked(samples.make_subscription(name=f"reader-{number}", topic=topic))
+        samples.make_parked(made["subscription"])
     after = {page: _query_count(watcher, address, django_assert_max_num_queries) for page, address in addresses.items()}
     assert after == before
 

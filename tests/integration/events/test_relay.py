@@ -115,7 +115,7 @@ def test_moving_costs_the_same_for_one_as_for_many(stage, django_assert_num_quer
     Relay(DatabaseEventLog()).move_all()
     for pattern in ("a", "ab" * 2_000):
         stage(pattern)
-        with django_assert_num_queries(14 if connection.vendor == "sqlite" else 13):
+        with django_assert_num_queries(14):
             Relay(DatabaseEventLog()).move()
     assert (EventLogEntry.objects.count(), OutboxEvent.objects.count()) == (4_002, 0)
 

@@ -1,4 +1,4 @@
-"""What operators and start-up do with definitions and subscriptions."""
+"""Makes the tables show what the code declares."""
 
 from typing import Literal
 
@@ -7,16 +7,13 @@ from django.db import transaction
 from events import registry, schemas
 from events.changes import object_schema
 from events.logs import EventLog, get_event_log
-from events.models import EventDefinition, Subscription, SubscriptionState, Topic
+from events.models import EventDefinition, Subscription, Topic
 from events.names import UNION_TOPIC, change_topic
 from events.subscribers import Subscriber
-from isthmus.logs import get_logger
 from isthmus.objects.capture.tracking import tracked_names
 from isthmus.objects.registry import all_objects
 
-__all__ = ["pause", "restart", "resume", "synchronise"]
-
-log = get_logger(__name__)
+__all__ = ["synchronise"]
 
 
 def synchronise(event_log: EventLog | None = None) -> None:
@@ -40,32 +37,6 @@ def synchronise(event_log: EventLog | None = None) -> None:
             schemas.keep(object_schema(name))
         _write_definitions()
         _write_subscriptions(event_log, subscribers)
-
-
-def pause(subscription: Subscription) -> None:
-    """Let the subscription rest where it is; events wait for it."""
-    _change(subscription, state=SubscriptionState.PAUSED, next_attempt_at=None)
-
-
-def resume(subscription: Subscription) -> None:
-    """Let a paused or failing subscription go on at once, where it was. A stopped one needs `restart`."""
-    if subscription.state != SubscriptionState.STOPPED:
-        _change(subscription, state=SubscriptionState.RUNNING, next_attempt_at=None)
-
-
-def restart(subscription: Subscription, *, at: Literal["earliest", "latest"]) -> None:
-    """Let the subscription go on with the oldest kept event, or with what comes from now on; the rest is skipped."""
-    cursor = _position(get_event_log(), subscription.topic.name, at)
-    _change(
-        subscription, state=SubscriptionState.RUNNING, next_attempt_at=None, cursor=cursor, failures=0, last_error=""
-    )
-
-
-def _change(subscription: Subscription, **values: object) -> None:
-    # One statement: it waits for a batch that is being handled, and does not undo what that batch did.
-    Subscription.objects.filter(pk=subscription.pk).update(**values)
-    subscription.refresh_from_db()
-    log.info("events.subscription_changed", subscription=subscription.name, state=subscription.state)
 
 
 def _position(event_log: EventLog, topic: str, start: Literal["earliest", "latest"]) -> int:

@@ -1,0 +1,48 @@
+"""What a user may see of events: the topics that they may subscribe to, and the fields of change events."""
+
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from events.names import change_topic
+from events.subscribers import Event
+from isthmus.access import policy
+from isthmus.access.policy import AnyUser
+from isthmus.objects import catalogue
+from isthmus.objects.object_types import ObjectType
+from isthmus.objects.permissions import can_read_field
+
+__all__ = ["require_subscribe", "visible_to"]
+
+HEADER = "ChangeEventHeader"
+
+
+def require_subscribe(user: AnyUser, topic: str) -> None:
+    """Return if the user may subscribe to the topic. Raises `PermissionRefused`."""
+    policy.require(user, "event", "subscribe", topic.rpartition("/")[2])
+
+
+def visible_to(user: AnyUser, event: Event) -> Event:
+    """Return the event without the fields of the record that the user may not read. Their names go as well."""
+    if HEADER not in event.payload:
+        return event
+    object_type = _object_of(event.topic, catalogue.generation())
+    if object_type is None:
+        return event
+    hidden = {field.api_name for field in object_type.fields if not can_read_field(user, object_type, field)}
+    if not hidden & {*event.payload, *event.payload[HEADER]["changedFields"]}:
+        return event
+    return replace(event, payload=_without(event.payload, hidden))
+
+
+def _without(payload: dict[str, Any], hidden: set[str]) -> dict[str, Any]:
+    kept = {name: value for name, value in payload.items() if name not in hidden}
+    header = dict(payload[HEADER])
+    for listed in ("changedFields", "nulledFields", "diffFields"):
+        header[listed] = [name for name in header[listed] if name not in hidden]
+    return {**kept, HEADER: header}
+
+
+@lru_cache(maxsize=512)
+def _object_of(topic: str, _generation: int) -> ObjectType | None:
+    return next((found for found in catalogue.all_objects() if change_topic(found.api_name) == topic), None)
