@@ -1,18 +1,20 @@
-"""What capturing changes costs: saves of a tracked record against saves of a plain model with the same columns.
+"""What noting changes costs: a record whose changes are noted against the same record without triggers.
 
-The two take turns, round by round, in one process on one database (a fresh SQLite file, or `DATABASE_URL`).
+The two take turns, round by round, in one process on one database (a fresh SQLite file, or `DATABASE_URL`). A plain
+Django model with the same columns stands beside them: what records themselves cost shows against it.
 """
 
 import statistics
 from collections.abc import Callable
-from functools import partial
 from time import perf_counter
 from typing import Any
 
 from support.own_database import own_database
 
-ROUNDS = 5
-RECORDS = 200
+ROUNDS = 9
+RECORDS = 300
+BULK = 10_000
+GOALS = {"save": {"postgresql": 1.15, "sqlite": 1.4}, "bulk_create": {"postgresql": 1.25, "sqlite": 1.25}}
 
 
 def main() -> None:
@@ -24,55 +26,82 @@ def measure() -> None:
     """Print one line for each way to write."""
     from django.db import connection, models
 
-    from crm.models import Contact
+    from crm.models import Lead
+    from isthmus.objects.capture.triggers import install_triggers
+    from isthmus.objects.models import RawChange
+    from isthmus.objects.registry import get_object
 
-    class PlainContact(models.Model):  # noqa: DJ008 - nobody looks at one
-        """The columns of a contact that matter here, and nothing that watches them."""
-
-        first_name = models.CharField(max_length=40, blank=True)
-        last_name = models.CharField(max_length=80)
-        email = models.EmailField(max_length=80, blank=True)
-        phone = models.CharField(max_length=40, blank=True)
-        description = models.TextField(blank=True)
-        created_date = models.DateTimeField(auto_now_add=True)
-        last_modified_date = models.DateTimeField(auto_now=True)
-        system_modstamp = models.DateTimeField(auto_now=True, db_index=True)
+    class PlainLead(models.Model):  # noqa: DJ008 - nobody looks at one
+        """The columns of a lead, and nothing else."""
 
         class Meta:
             app_label = "crm"
 
+    for field in Lead._meta.concrete_fields:
+        if not field.primary_key and not field.remote_field:
+            copy = field.clone()
+            copy.editable = True
+            if field.name.endswith("_date") or field.name == "system_modstamp":
+                copy = models.DateTimeField(auto_now=True, db_index=field.db_index)
+            PlainLead.add_to_class(field.name, copy)
     with connection.schema_editor() as editor:
-        editor.create_model(PlainContact)
-    ways: dict[str, Callable[[Any], None]] = {"create": create, "update": update, "bulk_create": bulk_create}
-    turns = {(way, model): partial(act, model) for way, act in ways.items() for model in (PlainContact, Contact)}
-    seconds: dict[tuple[str, Any], list[float]] = {turn: [] for turn in turns}
+        editor.create_model(PlainLead)
+
+    lead = get_object("Lead")
+    arrangements: dict[str, tuple[Any, Callable[[], None]]] = {
+        "plain": (PlainLead, lambda: None),
+        "untracked": (Lead, lambda: install_triggers(lead, "default", noting=False)),
+        "tracked": (Lead, lambda: install_triggers(lead, "default", noting=True)),
+    }
+    ways: dict[str, tuple[Callable[[Any], int], int]] = {
+        "create": (create, RECORDS),
+        "save": (save, RECORDS),
+        "bulk_create": (bulk_create, BULK),
+        "update()": (update, BULK),
+    }
+    seconds: dict[tuple[str, str], list[float]] = {}
     for number in range(ROUNDS + 1):
-        for turn, act in turns.items():
-            began = perf_counter()
-            act()
-            if number:  # the first round warms up
-                seconds[turn].append(perf_counter() - began)
-    print(f"{connection.vendor}, {RECORDS} records a turn, median of {ROUNDS} rounds")
-    for way in ways:
-        plain, tracked = (statistics.median(seconds[way, model]) for model in (PlainContact, Contact))
-        print(
-            f"{way:<12} plain {RECORDS / plain:8,.0f}/s   tracked {RECORDS / tracked:8,.0f}/s   x{tracked / plain:.2f}"
-        )
+        for way, (act, _) in ways.items():
+            for name, (model, arrange) in arrangements.items():
+                arrange()
+                prepare = model(last_name="Lovelace", company="Analytical Engines")
+                prepare.save()
+                began = perf_counter()
+                act(model)
+                took = perf_counter() - began
+                if number:  # the first round warms up
+                    seconds.setdefault((way, name), []).append(took)
+            RawChange.objects.all().delete()
+        for model in (PlainLead, Lead):
+            models.QuerySet(model).all().delete()
+    print(f"{connection.vendor}, median of {ROUNDS} rounds, µs a record")
+    for way, (_, records) in ways.items():
+        median = {name: statistics.median(seconds[way, name]) * 1e6 / records for name in arrangements}
+        ratio, goal = median["tracked"] / median["untracked"], GOALS.get(way, {}).get(connection.vendor)
+        told = f"   goal {goal}: {'met' if ratio <= goal else 'MISSED'}" if goal else ""
+        figures = "   ".join(f"{name} {median[name]:8,.1f}" for name in arrangements)
+        to_plain = median["tracked"] / median["plain"]
+        print(f"{way:<12} {figures}   tracked/untracked x{ratio:.2f}, /plain x{to_plain:.2f}{told}")
 
 
 def create(model: Any) -> None:
     for number in range(RECORDS):
-        model(first_name="Ada", last_name=f"Lovelace {number}", email="ada@example.org").save()
+        model(last_name=f"Lovelace {number}", company="Analytical Engines", email="ada@example.org").save()
 
 
-def update(model: Any) -> None:
-    for record in model.objects.all()[:RECORDS]:
-        record.phone = str(perf_counter())
+def save(model: Any) -> None:
+    record = model.objects.first()
+    for number in range(RECORDS):
+        record.phone = str(number)
         record.save()
 
 
 def bulk_create(model: Any) -> None:
-    model.objects.bulk_create([model(last_name=f"Lovelace {number}") for number in range(RECORDS)])
+    model.objects.bulk_create([model(last_name=f"Lovelace {number}", company="A") for number in range(BULK)])
+
+
+def update(model: Any) -> None:
+    model.objects.update(phone=str(perf_counter()))
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ class Relay:
         moved = 0
         # Asked outside a transaction: on SQLite an idle relay must not take the writers' turn.
         if OutboxEvent.objects.exists():
-            moved += self._move_events()
+            moved += self._log.take_staged(options.relay_batch_size)
         if RawChange.objects.exists():
             moved += self._move_changes()
         return moved
@@ -52,15 +52,6 @@ class Relay:
         while now_moved := self.move():
             moved += now_moved
         return moved
-
-    def _move_events(self) -> int:
-        with transaction.atomic():
-            lock(COMMIT_SERIES)
-            end = staged.end_of_next(OutboxEvent, options.relay_batch_size)
-            if end is None:
-                return 0
-            wakeups.ring(LOGGED)
-            return self._log.take_staged(end)
 
     def _move_changes(self) -> int:
         with transaction.atomic():

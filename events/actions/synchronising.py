@@ -7,8 +7,9 @@ from django.db import transaction
 from events import registry, schemas
 from events.changes import object_schema
 from events.logs import EventLog, get_event_log
-from events.models import EventDefinition, Subscription, Topic
+from events.models import EventDefinition, NumberSeries, Subscription, Topic
 from events.names import UNION_TOPIC, change_topic
+from events.series import COMMIT_SERIES, REPLAY_SERIES
 from events.subscribers import Subscriber
 from isthmus.objects.capture.tracking import tracked_names
 from isthmus.objects.registry import all_objects
@@ -25,6 +26,9 @@ def synchronise(event_log: EventLog | None = None) -> None:
     tracked = sorted(tracked_names(all_objects()))
     subscribers = registry.all_subscribers()
     with transaction.atomic():
+        NumberSeries.objects.bulk_create(
+            [NumberSeries(name=name) for name in (COMMIT_SERIES, REPLAY_SERIES)], ignore_conflicts=True
+        )
         event_log.ensure_topics(
             {
                 UNION_TOPIC,

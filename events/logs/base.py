@@ -8,9 +8,13 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
+from django.db import transaction
+
 from events import staged
 from events.models import OutboxEvent
+from events.series import COMMIT_SERIES, lock
 from events.subscribers import Event
+from isthmus import wakeups
 
 __all__ = ["LOGGED", "EventLog", "NewEvent", "Retention"]
 
@@ -58,20 +62,24 @@ class EventLog(ABC):
         An event whose `event_uuid` is in the log already is not added again; its replay id is the one it has.
         """
 
-    def take_staged(self, end: int) -> int:
-        """Move the published events of the transactions that have ended at or before row `end`, in order.
+    def take_staged(self, limit: int) -> int:
+        """Move about `limit` published events, whole transactions of them, out of the outbox; return how many rows.
 
-        Returns how many rows of the outbox were moved. Part of the relay's transaction, which holds the lock on the
-        order of transactions.
+        0 when nothing waits. The order is that of `events/staged.py`; a second relay waits until the first is done.
         """
-        transactions = staged.next_transactions(OutboxEvent, end)
-        for found in transactions:
-            rows = found.rows()
-            number = 0
-            while some := list(islice(rows, _APPENDED_AT_ONCE)):
-                self.append([_new_event(row, place) for place, row in enumerate(some, start=number + 1)])
-                number += len(some)
-        return staged.remove(transactions)
+        with transaction.atomic():
+            lock(COMMIT_SERIES)
+            end = staged.end_of_next(OutboxEvent, limit)
+            transactions = [] if end is None else staged.next_transactions(OutboxEvent, end)
+            for found in transactions:
+                rows = found.rows()
+                number = 0
+                while some := list(islice(rows, _APPENDED_AT_ONCE)):
+                    self.append([_new_event(row, place) for place, row in enumerate(some, start=number + 1)])
+                    number += len(some)
+            if transactions:
+                wakeups.ring(LOGGED)
+            return staged.remove(transactions)
 
     @abstractmethod
     def read(self, topic: str, *, after: int, limit: int) -> list[Event]:

@@ -49,28 +49,21 @@ class DatabaseEventLog(EventLog):
                 advance(REPLAY_SERIES, last)
         return [replay_ids[event.event_uuid] for event in events]
 
-    def take_staged(self, end: int) -> int:
-        last = lock(REPLAY_SERIES)
-        moved = move_staged(connection, end=end, last_replay_id=last, now=clock.now())
-        if moved.by_topic:
-            advance(REPLAY_SERIES, last + moved.rows)
-        for topic in Topic.objects.filter(pk__in=moved.by_topic):
-            found = moved.by_topic[topic.pk]
-            _move_end(topic.pk, found.last_replay_id, found.events, found.bytes)
-            usage.count_published({(topic.name, topic.kind): found.events})
-        return moved.rows
+    def take_staged(self, limit: int) -> int:
+        return move_staged(connection, limit=limit, now=clock.now())
 
     def read(self, topic: str, *, after: int, limit: int) -> list[Event]:
-        entries = EventLogEntry.objects.of_topic(topic).filter(replay_id__gt=after)
-        found = [_event(entry) for entry in entries.select_related("topic").order_by("replay_id")[:limit]]
-        # Asked after the events, so that a trim between the two statements is noticed.
-        earliest = self.earliest(topic)
+        entries = EventLogEntry.objects.of_topic(topic).filter(replay_id__gt=after).select_related("topic")
+        found = list(entries.order_by("replay_id")[:limit])
+        # Known from the events of a topic itself; otherwise asked after them, so that a trim in between is noticed.
+        is_single = found and topic != UNION_TOPIC
+        earliest = found[0].topic.trimmed_replay_id if is_single else self.earliest(topic)
         if after < earliest:
             raise ReplayIdExpired(
                 f"Events of {topic} after replay id {after} are no longer kept; the oldest that can be read follow "
                 f"{earliest}."
             )
-        return found
+        return [_event(entry) for entry in found]
 
     def earliest(self, topic: str) -> int:
         if topic == UNION_TOPIC:

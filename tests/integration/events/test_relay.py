@@ -115,7 +115,7 @@ def test_moving_costs_the_same_for_one_as_for_many(stage, django_assert_num_quer
     Relay(DatabaseEventLog()).move_all()
     for pattern in ("a", "ab" * 2_000):
         stage(pattern)
-        with django_assert_num_queries(14):
+        with django_assert_num_queries(12 if connection.vendor == "sqlite" else 3):
             Relay(DatabaseEventLog()).move()
     assert (EventLogEntry.objects.count(), OutboxEvent.objects.count()) == (4_002, 0)
 
@@ -162,7 +162,7 @@ def test_a_relay_that_ends_at_any_statement_leaves_all_for_the_next_one(stage):
             assert relayed() == [("a", 1), ("a", 2), ("b", 1), ("b", 2)]
         else:
             break
-    assert statement > 10
+    assert statement > 3
 
 
 @override_settings(ISTHMUS_EVENTS_RELAY_BATCH_SIZE=3)

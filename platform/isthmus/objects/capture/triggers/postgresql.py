@@ -1,10 +1,12 @@
 """Statement triggers with transition tables: one INSERT a statement, however many rows it changes.
 
 The rows go in as `to_jsonb` makes them, whatever columns the table has at that moment, so that a migration which adds
-or removes one breaks no write.
+or removes one breaks no write. They are compared as they are stored (`*<>`), whatever types they have; a primary key
+that changes shows as a row that went and one that came.
 """
 
 import hashlib
+from collections.abc import Iterable
 
 from psycopg import sql
 
@@ -54,7 +56,7 @@ BEGIN
            CASE WHEN o.{pk} IS NULL THEN 'I' WHEN n.{pk} IS NULL THEN 'D' ELSE 'U' END,
            coalesce(n.{pk}, o.{pk}), to_jsonb(o) - {hidden}::text[], to_jsonb(n) - {hidden}::text[], context, at
     FROM old_rows o FULL JOIN new_rows n ON o.{pk} = n.{pk}
-    WHERE to_jsonb(o) - {silent}::text[] IS DISTINCT FROM to_jsonb(n) - {silent}::text[]
+    WHERE (n *<> o) IS NOT FALSE
     ORDER BY 4;
   ELSIF TG_OP = 'DELETE' THEN
     {entry}
@@ -86,7 +88,6 @@ def name_of(table: str) -> str:
 def creation(plan: TriggerPlan) -> list[str]:
     """Return the statements that make (or renew) the triggers of a table."""
     function = name_of(plan.table)
-    silent = sorted({*plan.hidden, *(column for column in plan.recorded if column not in plan.telling)})
     parts = {
         "function": sql.Identifier(function),
         "setting": sql.Literal(SETTING),
@@ -94,8 +95,6 @@ def creation(plan: TriggerPlan) -> list[str]:
         "object": sql.Literal(plan.object_name),
         "pk": sql.Identifier(plan.primary_key),
         "hidden": sql.Literal(_array(plan.hidden)),
-        # A primary key that changes shows as a row that went and one that came.
-        "silent": sql.Literal(_array([column for column in silent if column != plan.primary_key])),
     }
     statements = [sql.SQL(_FUNCTION).format(**parts).as_string()]
     for event, when in _TRIGGERS.items():
@@ -115,7 +114,7 @@ def removal(table: str) -> list[str]:
     return [sql.SQL("DROP FUNCTION IF EXISTS {}() CASCADE").format(sql.Identifier(name_of(table))).as_string()]
 
 
-def _array(names: "tuple[str, ...] | list[str]") -> str:
+def _array(names: Iterable[str]) -> str:
     """Return an array of texts as PostgreSQL writes one."""
     quoted = ('"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"' for name in names)
     return "{" + ",".join(quoted) + "}"
