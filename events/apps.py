@@ -16,6 +16,7 @@ class EventsConfig(AppConfig):
         from isthmus.access.registry import register_grant_kind
         from isthmus.audit.registry import AuditAction, register_actions
         from isthmus.objects import registry as objects
+        from isthmus.objects.capture.triggers.switching import tracking_switched
 
         autodiscover_modules("platform_events")
         from events import credential_events  # it names an event, which is there only now
@@ -24,6 +25,7 @@ class EventsConfig(AppConfig):
         for object_type in sobjects.object_types(registry.all_events()):
             objects.register(object_type)
         credential_events.connect()
+        tracking_switched.connect(migrations_done.follow_tracking, dispatch_uid="events.tracking")
         register_grant_kind(grants.EVENT_GRANTS)
         register_actions(
             AuditAction(name="events.subscription_paused", label="Subscription paused"),

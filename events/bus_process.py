@@ -40,6 +40,8 @@ _PAUSE_AFTER_ERROR_SECONDS = 1.0
 _SWITCH_INTERVAL_SECONDS = 0.0005
 _LISTENED_SECONDS = 1.0
 """How long a process listens without looking whether it has to stop."""
+_LOOK_SECONDS = 0.05
+"""Least time between two looks for subscriptions that have something to handle, while some are at work."""
 _LINGERS_SECONDS = 1.0
 """How long a subscription without events keeps its thread."""
 
@@ -170,10 +172,11 @@ class RelayPart(Part):
     def turn(self) -> bool:
         if not self._lease.hold():
             return False
-        if self._relay.move():
+        moved = self._relay.move()
+        if moved:
             self._moved()
-            return True
-        return self._trim()
+        # A batch that was not full has left nothing behind, and whoever writes more wakes us.
+        return moved >= options.relay_batch_size or self._trim()
 
     def finish(self) -> None:
         self._lease.release()
@@ -247,6 +250,9 @@ class DeliveryPart(Part):
         self._leases: dict[str, HeldLease] = {}
         self._running: dict[str, _Running] = {}
         self._turns = itertools.count(1)
+        self._looked_at = 0.0
+        self._is_crowded = False
+        """Whether a subscription with something to handle waits for a thread."""
         self._started: dict[str, int] = {}
         """When each subscription was started last, in turns."""
 
@@ -261,13 +267,23 @@ class DeliveryPart(Part):
 
     def turn(self) -> bool:
         """Start what is due and not running in this process yet."""
+        # What runs is woken by itself; to look for the others at each event would cost more than the events.
+        early = self._looked_at + _LOOK_SECONDS - clock.monotonic_seconds()
+        if early > 0 and self._running:
+            self._stopping.wait(early)
+        self._looked_at = clock.monotonic_seconds()
         self._running = {name: found for name, found in self._running.items() if found.thread.is_alive()}
         subscribers = {subscriber.name: subscriber for subscriber in registry.all_subscribers()}
         if subscribers:
-            for subscription in self._with_something_to_do(subscribers):
-                if len(self._running) >= options.subscriber_threads:
-                    break
+            waiting = self._with_something_to_do(subscribers)
+            free = max(0, options.subscriber_threads - len(self._running))
+            for subscription in waiting[:free]:
                 self._start(subscription, subscribers[subscription.name])
+            self._is_crowded = len(waiting) > free
+            if self._is_crowded:
+                # Those that only linger make room.
+                for running in self._running.values():
+                    running.wake.set()
         return False
 
     def running(self) -> list[threading.Thread]:
@@ -305,7 +321,7 @@ class DeliveryPart(Part):
                 # Fewer than it takes: the log is read to its end, and whoever adds to it wakes us.
                 if deliver_batch(self._log, subscriber) >= subscriber.batch_size:
                     continue
-                if self._is_crowded() or not wake.wait(_LINGERS_SECONDS):
+                if self._is_crowded or not wake.wait(_LINGERS_SECONDS):
                     break
             lease.release()
         except Exception:
@@ -316,7 +332,3 @@ class DeliveryPart(Part):
             connections.close_all()
             # Somebody else may have waited for the place.
             self.wake.set()
-
-    def _is_crowded(self) -> bool:
-        """Return whether other subscriptions may be waiting for a thread."""
-        return len(registry.all_subscribers()) > options.subscriber_threads

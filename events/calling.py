@@ -17,7 +17,7 @@ from isthmus import correlation
 from isthmus.access.policy import system_user
 from isthmus.objects.capture import acting_as
 
-__all__ = ["Call", "Delivery", "call", "current_delivery"]
+__all__ = ["Call", "Delivery", "call", "current_delivery", "forget", "prepare"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,9 +132,26 @@ def _common_correlation(events: Sequence[Event]) -> str:
     return first if all(event.correlation_id == first for event in events) else ""
 
 
+_system_user: AbstractUser | None = None
+
+
+def prepare(subscriber: Subscriber) -> None:
+    """Before the transaction of a delivery: find out what does not depend on it."""
+    global _system_user
+    # The system user never goes; but in a test's transaction it was perhaps made there.
+    if not subscriber.run_as and _system_user is None and not connection.in_atomic_block:
+        _system_user = system_user()
+
+
+def forget() -> None:
+    """Ask the database again (its tables were emptied)."""
+    global _system_user
+    _system_user = None
+
+
 def _run_as(subscriber: Subscriber) -> AbstractUser:
     if not subscriber.run_as:
-        return system_user()
+        return _system_user or system_user()
     user = get_user_model().objects.filter(username=subscriber.run_as, is_active=True).first()
     if user is None:
         raise UnknownRunAsUser(f"{subscriber.name} runs as {subscriber.run_as!r}, which is no active user.")

@@ -41,7 +41,7 @@ class EventOptions(Options, prefix="ISTHMUS_EVENTS_"):
         maximum=1_000,
     )
     subscriber_threads = option(
-        4, help_text="Subscriptions that one bus process runs at the same time.", minimum=1, maximum=64
+        8, help_text="Subscriptions that one bus process runs at the same time.", minimum=1, maximum=64
     )
     subscriber_lease_seconds = option(
         6.0, help_text="Seconds after which another bus takes a subscription over from one that died.", minimum=1

@@ -8,7 +8,7 @@ from itertools import groupby
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from events import gaps, parking
-from events.calling import Call, call
+from events.calling import Call, call, prepare
 from events.conf import options
 from events.errors import PoisonousEvent, ReplayIdExpired, Retryable, TooManyPoisonous, UnknownRunAsUser
 from events.logs.base import EventLog
@@ -23,6 +23,8 @@ __all__ = ["deliver_batch"]
 log = get_logger(__name__)
 
 _LONGEST_ERROR = 2_000
+
+_WRITTEN = ["cursor", "state", "last_error", "failures", "next_attempt_at", "last_success_at"]
 
 # Whatever the events hold, these come again until somebody mends what is wrong.
 _NOT_THE_EVENTS = (OperationalError, InterfaceError, UnknownRunAsUser, PermissionRefused)
@@ -39,6 +41,7 @@ def deliver_batch(event_log: EventLog, subscriber: Subscriber) -> int:
     with the events of the failed call. When it has failed often enough, the events that make it fail are looked for.
     """
     attempt = _Attempt()
+    prepare(subscriber)
     try:
         with transaction.atomic():
             # Runs before the hooks of handlers: tells whether an error came before or after the commit.
@@ -115,7 +118,7 @@ def _handle_batch(event_log: EventLog, subscriber: Subscriber, attempt: _Attempt
         _record_failure(subscription, progress.failure, progress.failed)
     else:
         _record_success(subscription)
-    subscription.save()
+    subscription.save(update_fields=_WRITTEN)
     return progress.moved
 
 

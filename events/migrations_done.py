@@ -1,14 +1,14 @@
-"""After a migration: the tables show what the code declares."""
+"""After a migration, and after tracking was switched: the tables show what there is."""
 
 from typing import Any
 
 from django.db import connections
 
-from events import publishers, schemas, topics, usage
+from events import calling, publishers, schemas, topics, usage
 from events.actions import synchronise
 from events.models import EventDefinition
 
-__all__ = ["synchronise_tables"]
+__all__ = ["follow_tracking", "synchronise_tables"]
 
 
 def synchronise_tables(*, using: str, **_: Any) -> None:
@@ -17,5 +17,11 @@ def synchronise_tables(*, using: str, **_: Any) -> None:
     topics.forget()
     usage.forget()
     publishers.forget()
+    calling.forget()
     if using == "default" and EventDefinition._meta.db_table in connections[using].introspection.table_names():
         synchronise()
+
+
+def follow_tracking(**_: Any) -> None:
+    """Receive `tracking_switched`: an object whose changes are captured has a topic."""
+    synchronise()

@@ -9,7 +9,7 @@ the lock on the series keeps the second waiting, and it then reads what the firs
 from collections.abc import Iterator
 from itertools import islice
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from events import schemas, staged
 from events.changes import object_schema
@@ -38,13 +38,10 @@ class Relay:
     def move(self) -> int:
         """Move one batch of either table; return how many rows were moved, 0 when nothing waits."""
         side_door().empty()
-        moved = 0
         # Asked outside a transaction: on SQLite an idle relay must not take the writers' turn.
-        if OutboxEvent.objects.exists():
-            moved += self._log.take_staged(options.relay_batch_size)
-        if RawChange.objects.exists():
-            moved += self._move_changes()
-        return moved
+        events_wait, changes_wait = _what_waits()
+        moved = self._log.take_staged(options.relay_batch_size) if events_wait else 0
+        return moved + (self._move_changes() if changes_wait else 0)
 
     def move_all(self) -> int:
         """Move until nothing waits; return how many rows were moved."""
@@ -70,6 +67,19 @@ class Relay:
             advance(COMMIT_SERIES, commit_number + len(transactions))
             wakeups.ring(LOGGED)
             return staged.remove(transactions)
+
+
+_WAITS = f"""
+SELECT EXISTS (SELECT 1 FROM {OutboxEvent._meta.db_table}), EXISTS (SELECT 1 FROM {RawChange._meta.db_table})
+"""
+
+
+def _what_waits() -> tuple[bool, bool]:
+    """Return whether events and whether changes wait, in one look at both tables."""
+    with connection.cursor() as cursor:
+        cursor.execute(_WAITS)
+        events_wait, changes_wait = cursor.fetchone()
+    return bool(events_wait), bool(changes_wait)
 
 
 def _change_events(found: StagedTransaction[RawChange], commit_number: int) -> Iterator[NewEvent]:

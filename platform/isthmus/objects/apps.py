@@ -17,11 +17,13 @@ class ObjectsConfig(AppConfig):
     def ready(self) -> None:
         from isthmus.access.registry import register_grant_kind, register_model_permission_translator
         from isthmus.audit.context import register_actor_source
+        from isthmus.audit.registry import AuditAction, register_actions
         from isthmus.objects.capture import context
         from isthmus.objects.capture.actors import acting_user
         from isthmus.objects.checks import check_triggers
         from isthmus.objects.permissions import FIELD_KIND, OBJECT_KIND, ModelPermissions
 
+        register_actions(AuditAction(name="objects.tracking_switched", label="Change capture switched"))
         register_grant_kind(OBJECT_KIND)
         register_grant_kind(FIELD_KIND)
         register_model_permission_translator(ModelPermissions())

@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from events import publishers, registry, schemas, topics, usage
+from events import calling, publishers, registry, schemas, topics, usage
 from events.avro import AvroSchema
 from events.definitions import Number, PlatformEvent, Text
 from events.logs import NewEvent
@@ -20,6 +20,7 @@ def _declared_only_here():
     topics.forget()
     usage.forget()
     publishers.forget()
+    calling.forget()
 
 
 @pytest.fixture
