@@ -14,7 +14,7 @@ from isthmus.console import timeline
 from isthmus.console.references import as_uuid
 from isthmus.console.registry import Figure, Page, register_figures, register_metrics, register_page
 from isthmus.console.tones import Status, Tone
-from isthmus.objects.capture.shaping import as_changes
+from isthmus.objects.capture.shaping import as_changes, readable
 from isthmus.objects.errors import MalformedId
 from isthmus.objects.models import RawChange
 from isthmus.objects.record_ids import decode
@@ -123,7 +123,9 @@ def waiting_changes(correlation_ids: Sequence[str], limit: int) -> Iterator[time
     wanted = Q()
     for correlation_id in correlation_ids:
         wanted |= Q(context__contains=json.dumps(correlation_id))
-    for change in as_changes(RawChange.objects.filter(wanted).order_by("pk")[:limit] if correlation_ids else ()):
+    for change in as_changes(
+        RawChange.objects.filter(wanted, readable()).order_by("pk")[:limit] if correlation_ids else ()
+    ):
         yield timeline.Entry(
             at=change.occurred_at,
             kind="Change",

@@ -21,7 +21,7 @@ from events.series import COMMIT_SERIES, advance, lock
 from events.shaping import ShapingLimits, shape_changes
 from events.staged import StagedTransaction
 from isthmus import wakeups
-from isthmus.objects.capture.shaping import as_changes
+from isthmus.objects.capture.shaping import as_changes, readable
 from isthmus.objects.models import RawChange
 
 __all__ = ["Relay"]
@@ -53,10 +53,12 @@ class Relay:
     def _move_changes(self) -> int:
         with transaction.atomic():
             commit_number = lock(COMMIT_SERIES)
-            end = staged.end_of_next(RawChange, options.relay_batch_size)
+            # What this process does not know (yet: others may run newer code) waits for one that does.
+            known = readable()
+            end = staged.end_of_next(RawChange, options.relay_batch_size, only=known)
             if end is None:
                 return 0
-            transactions = staged.next_transactions(RawChange, end)
+            transactions = staged.next_transactions(RawChange, end, only=known)
             events = (
                 event
                 for number, found in enumerate(transactions, start=commit_number + 1)

@@ -53,10 +53,13 @@ class DecisionNote(models.Model):
 class ContactSighting(models.Model):
     """A change event that the contact subscriber saw."""
 
-    event_uuid = models.UUIDField(unique=True)
+    event_uuid = models.UUIDField()
     replay_id = models.BigIntegerField()
     record_id = models.CharField(max_length=18, db_index=True)
     change_type = models.CharField(max_length=20)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["event_uuid", "record_id"], name="contact_seen_once_an_event")]
 
     def __str__(self) -> str:
         return f"{self.change_type} {self.record_id}"

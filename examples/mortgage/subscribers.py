@@ -30,10 +30,12 @@ def sight_contacts(events: list[Event]) -> None:
         ContactSighting(
             event_uuid=event.event_uuid,
             replay_id=event.replay_id,
-            record_id=event.payload["ChangeEventHeader"]["recordIds"][0],
+            record_id=record_id,
             change_type=event.payload["ChangeEventHeader"]["changeType"],
         )
         for event in events
+        # Contacts that changed alike share an event.
+        for record_id in event.payload["ChangeEventHeader"]["recordIds"]
     )
 
 

@@ -1,13 +1,14 @@
 """Reads and bulk writes of records; `delete` moves to the recycle bin."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeVar, cast
 
 from django.db import models, transaction
 
 from isthmus import clock
 from isthmus.objects import deletion
-from isthmus.objects.capture import acting_user, orm
+from isthmus.objects.capture import ChangeType, acting_user, orm
+from isthmus.objects.capture.signals import is_wanted, send_after_commit
 from isthmus.objects.capture.snapshots import snapshot_of
 
 __all__ = ["LiveManager", "RecordManager", "RecordQuerySet"]
@@ -30,7 +31,14 @@ class RecordQuerySet(models.QuerySet[T]):
         """Update in one statement; who and when is noted unless `kwargs` say so."""
         if self.model._meta.pk is not None and {"pk", self.model._meta.pk.name} & kwargs.keys():
             raise ValueError("A record keeps its id for good.")
-        return super().update(**{**_stamps(kwargs), **kwargs})
+        values = {**_stamps(kwargs), **kwargs}
+        if not is_wanted(self.model) or self.query.is_sliced:
+            return super().update(**values)
+        with transaction.atomic(using=self.db, savepoint=False):
+            pks = list(self.order_by().values_list("pk", flat=True))
+            count = super().update(**values)
+            self._tell_of_update(pks, values)
+        return count
 
     update.alters_data = True  # type: ignore[attr-defined]  # Django's mark against calls from templates
 
@@ -61,6 +69,7 @@ class RecordQuerySet(models.QuerySet[T]):
         # What became of each row in a conflict, the database does not say: the next save writes everything.
         if not (ignore_conflicts or update_conflicts):
             orm.remember_created(created, self.db)
+            send_after_commit(self.model, [instance.pk for instance in created], ChangeType.CREATE, self.db)
         return created
 
     bulk_create.alters_data = True  # type: ignore[attr-defined]  # Django's mark against calls from templates
@@ -74,6 +83,16 @@ class RecordQuerySet(models.QuerySet[T]):
         return count
 
     bulk_update.alters_data = True  # type: ignore[attr-defined]  # Django's mark against calls from templates
+
+    def _tell_of_update(self, pks: list[int], values: Mapping[str, Any]) -> None:
+        """Tell who listens of those among `pks` that carry the stamp of this very update."""
+        columns = {name: cast("Any", self.model._meta.get_field(name)).attname for name in values}
+        rows = self.model._base_manager.using(self.db).filter(system_modstamp=values["system_modstamp"])
+        for chunk in orm.in_chunks(pks):
+            found = sorted(rows.filter(pk__in=chunk).values_list("pk", flat=True))
+            kind = _kind_of_update(values)
+            names = columns.values() if kind is ChangeType.UPDATE else None
+            send_after_commit(self.model, found, kind, self.db, attnames=names)
 
     def delete(self) -> tuple[int, dict[str, int]]:
         """Move the live ones, and what depends on them, to the recycle bin. Returns counts as Django's delete does."""
@@ -113,6 +132,12 @@ class LiveManager(RecordManager):
 
     def get_queryset(self) -> RecordQuerySet[Any]:
         return cast("RecordQuerySet[Any]", super().get_queryset().filter(is_deleted=False))
+
+
+def _kind_of_update(given: Mapping[str, Any]) -> ChangeType:
+    if "is_deleted" not in given:
+        return ChangeType.UPDATE
+    return ChangeType.DELETE if given["is_deleted"] else ChangeType.UNDELETE
 
 
 def _stamps(given: Iterable[str]) -> dict[str, Any]:

@@ -12,8 +12,10 @@ from events.models import EventSchema
 from events.testing import subscribed
 from isthmus import correlation
 from isthmus.objects.capture import acting_as
+from isthmus.objects.catalogue import unregister
 from isthmus.objects.models import RawChange
 from isthmus.objects.record_ids import record_id_of
+from isthmus.objects.registry import get_object, register
 
 pytestmark = pytest.mark.django_db
 
@@ -146,6 +148,24 @@ def test_an_event_and_a_change_of_one_transaction_share_its_key(event_bus, count
     [event] = event_bus.log.read("/event/Counted__e", after=0, limit=9)
     [change] = event_bus.log.read("/data/ContactChangeEvent", after=0, limit=9)
     assert event.transaction_key == change.transaction_key
+
+
+def test_changes_of_an_object_that_this_process_does_not_know_wait_for_one_that_does(event_bus):
+    """Another process runs newer code already: nothing of it is lost, and nothing else is kept waiting."""
+    contact = get_object("Contact")
+    with transaction.atomic():
+        Account.objects.create(name="Acme")
+        Contact.objects.create(last_name="Lovelace")
+    unregister(contact)
+    try:
+        event_bus.relay()
+    finally:
+        register(contact)
+    assert len(event_bus.published("AccountChangeEvent")) == 1
+    assert [row.object_name for row in RawChange.objects.all()] == ["Contact"]
+    event_bus.relay()
+    assert [payload["LastName"] for payload in event_bus.published("ContactChangeEvent")] == ["Lovelace"]
+    assert RawChange.objects.count() == 0
 
 
 def test_the_schema_of_an_object_has_the_header_and_its_fields(event_bus):

@@ -6,6 +6,7 @@ what was noted into `Change`s, which are the same whatever database noted them.
 
 from isthmus.objects.capture.actors import acting_as, acting_origin, acting_user
 from isthmus.objects.capture.changes import WHOLE_OBJECT_ID, Change, ChangeType
+from isthmus.objects.capture.signals import record_changed
 
 __all__ = [
     "WHOLE_OBJECT_ID",
@@ -14,4 +15,5 @@ __all__ = [
     "acting_as",
     "acting_origin",
     "acting_user",
+    "record_changed",
 ]

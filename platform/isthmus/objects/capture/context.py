@@ -36,12 +36,12 @@ Execute = Callable[[Any, Any, bool, dict[str, Any]], Any]
 # A statement that writes, and the table where that can be told so easily.
 _WRITES = re.compile(
     r"""
-    \s*
+    (?: \s | --[^\n]*\n | /\*.*?\*/ )*
     (?: (?: insert\s+into | update | delete\s+from ) \s+ "?(?P<table>[^"\s(]+)
-      | insert | update | delete | merge | with | truncate | copy )
+      | insert | update | delete | merge | replace | with | truncate | copy )
     \b
     """,
-    re.IGNORECASE | re.VERBOSE,
+    re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
 
 
@@ -85,12 +85,15 @@ def watch(connection: BaseDatabaseWrapper, **_: object) -> None:
     else:
         return
     wrappers: list[Any] = connection.execute_wrappers
-    # The outermost one: what others see of a statement is what the code wrote.
+    # The last one is the nearest to the database: what others see of a statement is what the code wrote.
     wrappers[:] = [*(wrapper for wrapper in wrappers if type(wrapper) is not type(teller)), teller]
 
 
 class _PostgresTeller:
-    """Puts the context in front of a statement that writes, when the transaction does not know it yet."""
+    """Puts the context in front of a statement that writes, when the transaction does not know it yet.
+
+    The relay is woken along with it, when the transaction commits. Who writes without a context is found by looking.
+    """
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self._connection = connection
@@ -118,8 +121,10 @@ class _PostgresTeller:
         literal = "'" + wanted.replace("'", "''") + "'"
         # In a statement without parameters a `%` is one, in one with them it is doubled.
         doubled = literal.replace("%", "%%") if params is not None else literal
-        answer = execute(f"SELECT set_config('{SETTING}', {doubled}, true); {sql}", params, many, context)
-        context["cursor"].nextset()
+        told = f"SELECT set_config('{SETTING}', {doubled}, true); NOTIFY isthmus_{STAGED}"
+        answer = execute(f"{told}; {sql}", params, many, context)
+        for _ in range(2):
+            context["cursor"].nextset()
         return answer
 
     def _in_force(self) -> str:
@@ -143,16 +148,13 @@ class _SqliteTeller:
         database.create_function("isthmus_is_recording", 0, self._is_recording)
 
     def __call__(self, execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        self._key = self._context = ""
         if not _may_be_noted(sql):
             return execute(sql, params, many, context)
         if self._connection.in_atomic_block and sql.rstrip(";") == self._FLUSH:
             # Whoever empties this very table empties the database (`flush`): nobody is to be told of each row.
             self._flush = TransactionMark(self._connection, None)
-        self._is_asking = True
-        try:
-            self._context = current_context()
-        finally:
-            self._key = ""
+        self._context = current_context()
         answer = execute(sql, params, many, context)
         if self._key:
             wakeups.ring(STAGED, self._connection.alias)

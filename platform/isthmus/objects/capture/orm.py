@@ -1,6 +1,6 @@
 """What a record is known to hold after it was written through the ORM, so that a save writes only what changed.
 
-The changes themselves are noted by the database (`triggers/`); this never tells anybody anything.
+The changes themselves are noted by the database (`triggers/`); this tells only who listens for `record_changed`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,10 +10,13 @@ from django.db import models
 from django.db.models import DEFERRED, signals
 from django.db.models.fields.generated import GeneratedField
 
+from isthmus.objects.capture.changes import ChangeType
+from isthmus.objects.capture.signals import is_wanted, send_after_commit
 from isthmus.objects.capture.snapshots import UNKNOWN, current_scope, snapshot_of, take_snapshot
 
 __all__ = [
     "CHUNK_SIZE",
+    "STAMPS",
     "column_names",
     "computes_on_save",
     "in_chunks",
@@ -22,6 +25,9 @@ __all__ = [
     "remember_written",
     "watch",
 ]
+
+STAMPS = frozenset({"last_modified_date", "last_modified_by_id", "system_modstamp"})
+"""Columns that tell only that something else changed."""
 
 CHUNK_SIZE = 10_000
 """Primary keys in one statement: a third of what the smallest usual limit on parameters allows."""
@@ -56,6 +62,7 @@ def in_chunks(pks: Sequence[int]) -> Iterable[Sequence[int]]:
 def watch(model: type[models.Model]) -> None:
     """Begin to remember what saves of instances of `model` write."""
     signals.post_save.connect(_after_save, sender=model, dispatch_uid="isthmus.capture")
+    signals.post_delete.connect(_after_purge, sender=model, dispatch_uid="isthmus.capture")
 
 
 def remember_created(instances: Sequence[models.Model], using: str) -> None:
@@ -79,10 +86,27 @@ def _after_save(
     **_: Any,
 ) -> None:
     if created:
+        send_after_commit(sender, [instance.pk], ChangeType.CREATE, using)
         remember_created([instance], using)
     else:
         names = column_names(sender) if update_fields is None else _attnames(sender, update_fields)
+        _tell_of_update(sender, instance, names, using)
         remember_written([instance], names, using)
+
+
+def _after_purge(sender: type[models.Model], instance: models.Model, using: str, **_: Any) -> None:
+    # What lay in the recycle bin was told of when it went there.
+    if not getattr(instance, "is_deleted", False):
+        send_after_commit(sender, [instance.pk], ChangeType.DELETE, using)
+
+
+def _tell_of_update(sender: type[models.Model], instance: models.Model, names: Sequence[str], using: str) -> None:
+    if not is_wanted(sender):
+        return
+    known = snapshot_of(instance)
+    changed = set(names) if known is None else known.changed(instance, names)
+    if changed - STAMPS:
+        send_after_commit(sender, [instance.pk], ChangeType.UPDATE, using, attnames=changed)
 
 
 def _remember(instance: models.Model, values: Mapping[str, Any], using: str, *, anew: bool) -> None:

@@ -14,13 +14,12 @@ from isthmus.logs import get_logger
 from isthmus.objects import catalogue
 from isthmus.objects.capture.changes import WHOLE_OBJECT_ID, Change, ChangeType
 from isthmus.objects.capture.context import WriteContext, read_context
-from isthmus.objects.errors import UnknownObject
 from isthmus.objects.models import RawChange, RawOperation
 from isthmus.objects.object_types import ObjectType
 from isthmus.objects.record_ids import encode
 from isthmus.objects.wire_values import to_wire
 
-__all__ = ["as_changes"]
+__all__ = ["as_changes", "readable"]
 
 log = get_logger(__name__)
 
@@ -28,11 +27,17 @@ _LEFT_OUT = {"Id", "IsDeleted", "SystemModstamp"}
 _STAMPS = {"LastModifiedDate", "LastModifiedById"}
 
 
+def readable() -> models.Q:
+    """Return the condition on rows that `as_changes` can read here: those of objects that this process knows."""
+    return models.Q(object_name__in=[found.api_name for found in catalogue.all_objects()])
+
+
 def as_changes(rows: Iterable[RawChange]) -> Iterator[Change]:
     """Yield the changes that these rows tell of, in their order.
 
     What nobody outside can see is left out: a record that is deleted for good after it went to the recycle bin, or
-    changed while it lies there. What a field cannot hold (SQLite takes any value) makes the change a gap.
+    changed while it lies there. What a field cannot hold (SQLite takes any value) makes the change a gap. Raises
+    `UnknownObject` for a change of an object that the code here does not know.
     """
     for row in rows:
         change = _as_change(row)
@@ -41,12 +46,7 @@ def as_changes(rows: Iterable[RawChange]) -> Iterator[Change]:
 
 
 def _as_change(row: RawChange) -> Change | None:
-    try:
-        object_type = catalogue.get_object(row.object_name)
-    except UnknownObject:
-        # The code that runs here does not know the object any more; there is nobody to tell.
-        log.warning("capture.unknown_object", object=row.object_name)
-        return None
+    object_type = catalogue.get_object(row.object_name)
     shaper = _shaper(object_type, catalogue.generation())
     change_type = shaper.change_type(row)
     if change_type is None:
