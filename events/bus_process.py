@@ -175,8 +175,8 @@ class RelayPart(Part):
         moved = self._relay.move()
         if moved:
             self._moved()
-        # A batch that was not full has left nothing behind, and whoever writes more wakes us.
-        return moved >= options.relay_batch_size or self._trim()
+        trimmed = self._trim()
+        return bool(moved) or trimmed
 
     def finish(self) -> None:
         self._lease.release()
@@ -318,8 +318,7 @@ class DeliveryPart(Part):
         try:
             while not self._stopping.is_set() and lease.hold():
                 wake.clear()
-                # Fewer than it takes: the log is read to its end, and whoever adds to it wakes us.
-                if deliver_batch(self._log, subscriber) >= subscriber.batch_size:
+                if deliver_batch(self._log, subscriber):
                     continue
                 if self._is_crowded or not wake.wait(_LINGERS_SECONDS):
                     break

@@ -47,7 +47,7 @@ class Delivery:
     def resume_after(self, event: Event) -> None:
         """Keep what was done so far: whatever becomes of this call, the next one begins after `event`.
 
-        Returns early without an error afterwards, and the remaining events come again, in a call of their own.
+        If the function then returns early, without an error, the remaining events come again, in a call of their own.
         Raises `InvalidResumePoint` for an event that is not of this call or is before an earlier resume point, and
         inside an `atomic()` block of the function's own.
         """
@@ -70,17 +70,22 @@ def current_delivery() -> Delivery:
 
 
 def call(subscriber: Subscriber, events: Sequence[Event], *, retries: int, last_error: str = "") -> Call:
-    """Call the function with these events; nothing of a failure stays, but what came before a resume point."""
+    """Call the function with those of the events that it wants; an event that it does not want is dealt with.
+
+    Nothing of a failure stays, but what came before a resume point.
+    """
     if not events:
         return Call(handled=0)
     block = _Block()
     delivery: Delivery | None = None
     try:
         user = _run_as(subscriber)
-        seen = [field_access.visible_to(user, event) for event in events]
+        seen = field_access.visible_to(user, events)
         delivery = Delivery(seen, retries=retries, last_error=last_error, block=block)
         with correlation.bind(_common_correlation(events)), acting_as(user, origin=""), block, _bound(delivery):
-            subscriber.handler(list(seen))
+            # A filter that raises fails the call as the function would, so its event is found and parked.
+            if wanted := [event for event in seen if subscriber.wants(event)]:
+                subscriber.handler(wanted)
             if transaction.get_rollback():
                 raise SubscriberBrokeTransaction
     except Exception as error:

@@ -8,7 +8,7 @@ from itertools import groupby
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from events import gaps, parking
-from events.calling import Call, call, prepare
+from events.calling import call, prepare
 from events.conf import options
 from events.errors import PoisonousEvent, ReplayIdExpired, Retryable, TooManyPoisonous, UnknownRunAsUser
 from events.logs.base import EventLog
@@ -57,7 +57,7 @@ def deliver_batch(event_log: EventLog, subscriber: Subscriber) -> int:
             subscription = _locked(subscriber)
             if subscription is not None:
                 _record_failure(subscription, error)
-                subscription.save()
+                subscription.save(update_fields=_WRITTEN)
         return 0
 
 
@@ -101,6 +101,7 @@ def _handle_batch(event_log: EventLog, subscriber: Subscriber, attempt: _Attempt
         found = gaps.after_expiry(event_log, subscriber, subscription, expired)
         if found is None:
             _stop(subscription, f"{expired.message} Decide where it goes on: rewind it, or skip.")
+            subscription.save(update_fields=_WRITTEN)
             return 0
         events = found
     if not events:
@@ -125,56 +126,33 @@ def _handle_batch(event_log: EventLog, subscriber: Subscriber, attempt: _Attempt
 def _handle(subscriber: Subscriber, subscription: Subscription, events: Sequence[Event]) -> _Progress:
     progress = _Progress()
     for group in _groups(subscriber, events):
-        wanted = [event for event in group if subscriber.wants(event)]
-        if not wanted:
-            progress.move_to(group)
-            continue
         retries = 0 if progress.moved else subscription.failures
-        done = call(subscriber, wanted, retries=retries, last_error=subscription.last_error)
-        if done.error is None and done.handled == len(wanted):
-            progress.move_to(group)
-            continue
+        done = call(subscriber, group, retries=retries, last_error=subscription.last_error)
+        progress.move_to(group[: done.handled])
+        rest = group[done.handled :]
         if done.error is not None and _is_exhausted(done.error, retries):
-            # What was handled before a resume point is kept; the rest is gone through one by one.
-            _isolate(subscriber, subscription, group, wanted[done.handled :], progress)
-            if progress.failure is not None:
-                return progress
-            continue
-        progress.move_to(_up_to(group, wanted, done))
-        progress.failure, progress.failed = done.error, wanted[done.handled :]
-        return progress
+            _isolate(subscriber, subscription, rest, progress)
+        elif rest:
+            progress.failure, progress.failed = done.error, rest
+            return progress
+        if progress.failure is not None:
+            return progress
     return progress
 
 
-def _isolate(
-    subscriber: Subscriber,
-    subscription: Subscription,
-    group: Sequence[Event],
-    remaining: Sequence[Event],
-    progress: _Progress,
-) -> None:
-    """Find by bisection the events that cannot be handled, and park them; all or nothing of the group's rest."""
+def _isolate(subscriber: Subscriber, subscription: Subscription, events: Sequence[Event], progress: _Progress) -> None:
+    """Find by bisection the events that cannot be handled, and park them; all of it or nothing."""
     try:
         with transaction.atomic():
-            parking.isolate(subscriber, subscription, remaining)
+            parking.isolate(subscriber, subscription, events)
     except PoisonousEvent as poisonous:
+        before = [event for event in events if event.replay_id < poisonous.replay_id]
+        progress.move_to(before[: call(subscriber, before, retries=0).handled])
         progress.failure = poisonous
-        before = [event for event in group if event.replay_id < poisonous.replay_id]
-        handled = call(subscriber, [event for event in before if event in remaining], retries=0)
-        if handled.error is None:
-            progress.move_to(before)
     except TooManyPoisonous as error:
-        progress.failure, progress.failed = error, remaining
+        progress.failure, progress.failed = error, events
     else:
-        progress.move_to(group)
-
-
-def _up_to(group: Sequence[Event], wanted: Sequence[Event], done: Call) -> Sequence[Event]:
-    """Return the beginning of `group` that a call has dealt with which got the `wanted` ones of it."""
-    if not done.handled:
-        return []
-    last = wanted[done.handled - 1].replay_id
-    return [event for event in group if event.replay_id <= last]
+        progress.move_to(events)
 
 
 def _groups(subscriber: Subscriber, events: Sequence[Event]) -> Iterator[Sequence[Event]]:
@@ -240,5 +218,4 @@ def _stop(subscription: Subscription, reason: str) -> None:
     subscription.state = SubscriptionState.STOPPED
     subscription.last_error = reason[:_LONGEST_ERROR]
     subscription.next_attempt_at = None
-    subscription.save()
     log.error("events.subscription_stopped", subscription=subscription.name, reason=reason)

@@ -1,5 +1,6 @@
 """What a user may see of events: the topics that they may subscribe to, and the fields of change events."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -22,14 +23,22 @@ def require_subscribe(user: AnyUser, topic: str) -> None:
     policy.require(user, "event", "subscribe", topic.rpartition("/")[2])
 
 
-def visible_to(user: AnyUser, event: Event) -> Event:
-    """Return the event without the fields of the record that the user may not read. Their names go as well."""
-    if HEADER not in event.payload:
-        return event
-    object_type = _object_of(event.topic, catalogue.generation())
+def visible_to(user: AnyUser, events: Sequence[Event]) -> list[Event]:
+    """Return the events without the fields of records that the user may not read. Their names go as well."""
+    hidden = {topic: _hidden_from(user, topic) for topic in {event.topic for event in events}}
+    return [_visible(event, hidden[event.topic]) for event in events]
+
+
+def _hidden_from(user: AnyUser, topic: str) -> set[str]:
+    object_type = _object_of(topic, catalogue.generation())
     if object_type is None:
+        return set()
+    return {field.api_name for field in object_type.fields if not can_read_field(user, object_type, field)}
+
+
+def _visible(event: Event, hidden: set[str]) -> Event:
+    if not hidden or HEADER not in event.payload:
         return event
-    hidden = {field.api_name for field in object_type.fields if not can_read_field(user, object_type, field)}
     if not hidden & {*event.payload, *event.payload[HEADER]["changedFields"]}:
         return event
     return replace(event, payload=_without(event.payload, hidden))

@@ -171,7 +171,7 @@ def test_only_the_holder_of_the_lease_relays(counted, event_bus):
     counted(number=1).publish()
     assert other.turn() is False
     assert EventLogEntry.objects.count() == 0
-    leader.turn()
+    assert leader.turn() is True
     assert EventLogEntry.objects.count() == 1
     leader.finish()
     assert Lease.objects.get(name="events.relay").holder == ""

@@ -230,6 +230,7 @@ def test_a_subscription_may_stop_at_a_poisonous_event(counted, event_bus, moving
         deliver_until_calm(event_bus, moving_clock)
         found = Subscription.objects.get(name="strict")
         assert (found.state, group_names(), ParkedEvent.objects.count()) == ("stopped", ["1"], 0)
+        assert found.cursor > 0
         assert "cannot be handled: ValueError: no 2" in found.last_error
         assert Subscription.objects.with_lag().get(name="strict").lag == 2
 
@@ -335,6 +336,40 @@ def test_a_filter_leaves_events_out_and_the_cursor_moves_all_the_same(counted, e
         event_bus.deliver()
     assert seen.numbers() == [1, 3]
     assert Subscription.objects.with_lag().get(name="odd").lag == 0
+
+
+def test_an_event_that_the_filter_cannot_judge_is_parked_and_the_others_are_handled(
+    counted, event_bus, seen, moving_clock
+):
+    with subscribed(seen, "Counted__e", name="strict", filter=lambda event: 6 / event.payload["Number__c"] > 2):
+        publish(counted, 1, 0, 2, 3)
+        deliver_until_calm(event_bus, moving_clock)
+    assert sorted(seen.numbers()) == [1, 2]
+    parked = ParkedEvent.objects.get()
+    assert (parked.payload["Number__c"], parked.error) == (0, "ZeroDivisionError: division by zero")
+
+
+def test_what_came_before_a_resume_point_is_not_done_again_when_the_rest_is_gone_through(
+    counted, event_bus, moving_clock, settings
+):
+    settings.ISTHMUS_EVENTS_PARKED_AT_ONCE = 1
+
+    def handle(events):
+        for event in events:
+            Group.objects.create(name=f"{event.payload['Number__c']}")
+            if event.payload["Number__c"] > 2:
+                raise ValueError("too large")
+            current_delivery().resume_after(event)
+
+    with subscribed(handle, "Counted__e", name="careful"):
+        publish(counted, 1, 2, 3, 4, 5)
+        for _ in range(6):
+            event_bus.deliver(raise_errors=False)
+            found = Subscription.objects.get(name="careful")
+            moving_clock.move(found.next_attempt_at - clock.now())
+        assert "More than 1 events" in found.last_error
+        assert Subscription.objects.with_lag().get(name="careful").lag == 3
+    assert group_names() == ["1", "2"]
 
 
 def test_a_call_may_have_events_of_several_correlations(counted, event_bus):
