@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import connection, connections, router
+from django.db import connection, connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from events.models import OutboxEvent, Topic
@@ -29,7 +29,7 @@ __all__ = ["SameTransaction", "SideDoor", "StagedEvent", "side_door", "stage", "
 _TABLE = OutboxEvent._meta.db_table
 _COLUMNS = "event_uuid, topic_id, schema_id, payload, size, correlation_id, created_at"
 _STATEMENT_ROWS = 2_000
-"""Rows in one statement: keeps it below the databases' limits on parameters."""
+"""Rows in one statement: keeps it below SQLite's limit on parameters."""
 
 
 class StagedEvent(NamedTuple):
@@ -59,8 +59,11 @@ def _insert(to: BaseDatabaseWrapper, events: Sequence[StagedEvent]) -> None:
     adapt = to.ops.adapt_datetimefield_value
     rows = [(event.event_uuid.hex, *event[1:6], adapt(event.created_at), key) for event in events]
     places = f"({', '.join(['%s'] * 8)})"
-    with to.cursor() as cursor:
-        for some in _batched(rows):
+    is_one_statement = len(rows) <= _STATEMENT_ROWS
+    together = contextlib.nullcontext() if is_one_statement else transaction.atomic(using=to.alias, savepoint=False)
+    with together, to.cursor() as cursor:
+        for start in range(0, len(rows), _STATEMENT_ROWS):
+            some = rows[start : start + _STATEMENT_ROWS]
             cursor.execute(
                 f"INSERT INTO {_TABLE} ({_COLUMNS}, transaction_key) VALUES {', '.join([places] * len(some))}",
                 [value for row in some for value in row],
@@ -72,16 +75,11 @@ def _insert_on_postgresql(to: BaseDatabaseWrapper, events: Sequence[StagedEvent]
     # The notification goes along in the same message, and is sent when the transaction commits.
     places = f"({', '.join(['%s'] * 7)}, isthmus_transaction_key())"
     with to.cursor() as cursor:
-        for some in _batched(events):
-            cursor.execute(
-                f"INSERT INTO {_TABLE} ({_COLUMNS}, transaction_key) VALUES {', '.join([places] * len(some))}; "
-                f"NOTIFY isthmus_{STAGED}",
-                [value for event in some for value in event],
-            )
-
-
-def _batched(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    return (rows[start : start + _STATEMENT_ROWS] for start in range(0, len(rows), _STATEMENT_ROWS))
+        cursor.execute(
+            f"INSERT INTO {_TABLE} ({_COLUMNS}, transaction_key) VALUES {', '.join([places] * len(events))}; "
+            f"{wakeups.notification(STAGED)}",
+            [value for event in events for value in event],
+        )
 
 
 # --- immediately ------------------------------------------------------------------------------------------------------

@@ -6,7 +6,8 @@ middle leaves everything as it was. Leases see to it that one relay works at a t
 the lock on the series keeps the second waiting, and it then reads what the first has left.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from itertools import islice
 
 from django.db import connection, transaction
@@ -59,10 +60,12 @@ class Relay:
             if end is None:
                 return 0
             transactions = staged.next_transactions(RawChange, end, only=known)
+            # Asked once a move: what is stored in this transaction is remembered only after it.
+            schema_id = cache(lambda name: schemas.keep(object_schema(name)))
             events = (
                 event
-                for number, found in enumerate(transactions, start=commit_number + 1)
-                for event in _change_events(found, number)
+                for number, (found, rows) in enumerate(staged.with_rows(transactions), start=commit_number + 1)
+                for event in _change_events(found, rows, number, schema_id)
             )
             while some := list(islice(events, _APPENDED_AT_ONCE)):
                 self._log.append(some)
@@ -84,10 +87,15 @@ def _what_waits() -> tuple[bool, bool]:
     return bool(events_wait), bool(changes_wait)
 
 
-def _change_events(found: StagedTransaction[RawChange], commit_number: int) -> Iterator[NewEvent]:
+def _change_events(
+    found: StagedTransaction[RawChange],
+    rows: Iterable[RawChange],
+    commit_number: int,
+    schema_id: Callable[[str], str],
+) -> Iterator[NewEvent]:
     return shape_changes(
-        as_changes(found.rows()),
-        schema_id=lambda name: schemas.keep(object_schema(name)),
+        as_changes(rows),
+        schema_id=schema_id,
         transaction_key=found.key,
         commit_number=commit_number,
         commit_timestamp=found.last_created_at,

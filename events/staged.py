@@ -9,7 +9,7 @@ One number says what comes next, a row id: all transactions whose last row is at
 the order, however many other rows there are, and one statement can name them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -17,7 +17,7 @@ from uuid import UUID
 
 from django.db import models
 
-__all__ = ["COMPLETE", "EVERYTHING", "StagedTransaction", "end_of_next", "next_transactions", "remove"]
+__all__ = ["COMPLETE", "EVERYTHING", "StagedTransaction", "end_of_next", "next_transactions", "remove", "with_rows"]
 
 Row = TypeVar("Row", bound=models.Model)
 
@@ -31,6 +31,8 @@ id <= %s AND NOT EXISTS (
 
 EVERYTHING = models.Q()
 
+_READ_AT_ONCE = 2_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class StagedTransaction(Generic[Row]):
@@ -41,10 +43,8 @@ class StagedTransaction(Generic[Row]):
     last_created_at: datetime
     waiting: models.QuerySet[Row]
     """The rows of all transactions."""
-
-    def rows(self) -> Iterator[Row]:
-        """Yield the rows in the order in which they were written, a few at a time."""
-        return self.waiting.filter(transaction_key=self.key, pk__lte=self.last_id).iterator(chunk_size=2_000)
+    size: int
+    """Number of its rows."""
 
 
 def end_of_next(model: type[models.Model], limit: int, *, only: models.Q = EVERYTHING) -> int | None:
@@ -72,22 +72,62 @@ def next_transactions(model: type[Row], end: int, *, only: models.Q = EVERYTHING
     rows = _rows(model, only)
     later = rows.order_by().filter(transaction_key=models.OuterRef("transaction_key"), pk__gt=end)
     complete = rows.order_by().filter(~models.Exists(later), pk__lte=end)
-    ends = complete.values("transaction_key").annotate(last=models.Max("pk"), at=models.Max("created_at"))
+    ends = complete.values("transaction_key").annotate(
+        last=models.Max("pk"), at=models.Max("created_at"), size=models.Count("pk")
+    )
     return [
         StagedTransaction(
-            key=found["transaction_key"], last_id=found["last"], last_created_at=found["at"], waiting=rows
+            key=found["transaction_key"],
+            last_id=found["last"],
+            last_created_at=found["at"],
+            waiting=rows,
+            size=found["size"],
         )
         for found in ends.order_by("last")
     ]
+
+
+def with_rows(
+    transactions: Iterable[StagedTransaction[Row]],
+) -> Iterator[tuple[StagedTransaction[Row], Iterable[Row]]]:
+    """Yield each transaction with its rows in the order in which they were written.
+
+    Small transactions are read together; of a large one no more than a few rows are in memory at a time.
+    """
+    together: list[StagedTransaction[Row]] = []
+    room = _READ_AT_ONCE
+    for found in transactions:
+        if found.size > room:
+            yield from _read_together(together)
+            together, room = [], _READ_AT_ONCE
+        if found.size > _READ_AT_ONCE:
+            yield found, _rows_of([found]).iterator(chunk_size=_READ_AT_ONCE)
+        else:
+            together.append(found)
+            room -= found.size
+    yield from _read_together(together)
+
+
+def _read_together(
+    transactions: list[StagedTransaction[Row]],
+) -> Iterator[tuple[StagedTransaction[Row], Iterable[Row]]]:
+    by_key: dict[UUID, list[Row]] = {found.key: [] for found in transactions}
+    for row in _rows_of(transactions) if transactions else ():
+        by_key[row.transaction_key].append(row)  # type: ignore[attr-defined]  # staged rows have one
+    for found in transactions:
+        yield found, by_key[found.key]
+
+
+def _rows_of(transactions: list[StagedTransaction[Row]]) -> models.QuerySet[Row]:
+    keys, last_id = [found.key for found in transactions], max(found.last_id for found in transactions)
+    return transactions[0].waiting.filter(transaction_key__in=keys, pk__lte=last_id)
 
 
 def remove(transactions: list[StagedTransaction[Row]]) -> int:
     """Remove the rows of these transactions, which are in the log now; return how many."""
     removed = 0
     for start in range(0, len(transactions), 5_000):
-        some = transactions[start : start + 5_000]
-        keys, last_id = [staged.key for staged in some], max(staged.last_id for staged in some)
-        removed += some[0].waiting.filter(transaction_key__in=keys, pk__lte=last_id).delete()[0]
+        removed += _rows_of(transactions[start : start + 5_000]).delete()[0]
     return removed
 
 

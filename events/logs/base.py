@@ -71,12 +71,13 @@ class EventLog(ABC):
             lock(COMMIT_SERIES)
             end = staged.end_of_next(OutboxEvent, limit)
             transactions = [] if end is None else staged.next_transactions(OutboxEvent, end)
-            for found in transactions:
-                rows = found.rows()
-                number = 0
-                while some := list(islice(rows, _APPENDED_AT_ONCE)):
-                    self.append([_new_event(row, place) for place, row in enumerate(some, start=number + 1)])
-                    number += len(some)
+            events = (
+                _new_event(row, place)
+                for _, rows in staged.with_rows(transactions)
+                for place, row in enumerate(rows, start=1)
+            )
+            while some := list(islice(events, _APPENDED_AT_ONCE)):
+                self.append(some)
             if transactions:
                 wakeups.ring(LOGGED)
             return staged.remove(transactions)

@@ -40,7 +40,7 @@ _LAST = f"(SELECT last_number FROM {_SERIES} WHERE name = '{REPLAY_SERIES}')"
 _ON_POSTGRESQL = f"""
 SET LOCAL work_mem = '64MB';
 SELECT last_number FROM {_SERIES} WHERE name = '{REPLAY_SERIES}' FOR UPDATE;
-NOTIFY isthmus_{LOGGED};
+{wakeups.notification(LOGGED)};
 WITH place AS MATERIALIZED (SELECT coalesce(%s, {_WINDOW_END}) AS last_row, {_LAST} AS last_number),
 moved AS (
   DELETE FROM {_OUTBOX} WHERE id <= (SELECT last_row FROM place) AND NOT EXISTS (

@@ -17,9 +17,12 @@ from typing import Any
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-__all__ = ["Listener", "listen", "ring"]
+from isthmus.transaction_marks import TransactionMark
+
+__all__ = ["Listener", "listen", "notification", "ring"]
 
 _PREFIX = "isthmus_"
+_PENDING = "isthmus_pending_rings"
 
 
 def ring(channel: str, using: str = "default") -> None:
@@ -27,9 +30,18 @@ def ring(channel: str, using: str = "default") -> None:
     connection = connections[using]
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute(f"NOTIFY {_PREFIX}{channel}")
+            cursor.execute(notification(channel))
     elif connection.vendor == "sqlite":
-        transaction.on_commit(lambda: _send(connection, channel), using=using)
+        # Once a transaction is enough, as PostgreSQL has it.
+        pending: dict[str, TransactionMark[None]] = vars(connection).setdefault(_PENDING, {})
+        if channel not in pending or not pending[channel].is_in_force():
+            pending[channel] = TransactionMark(connection, None)
+            transaction.on_commit(lambda: _send(connection, channel), using=using)
+
+
+def notification(channel: str) -> str:
+    """Return the statement that rings on PostgreSQL, for whoever sends it along with others."""
+    return f"NOTIFY {_PREFIX}{channel}"
 
 
 class Listener(ABC):
@@ -148,7 +160,10 @@ def _folder(connection: BaseDatabaseWrapper) -> Path:
 
 
 def _remove_dead(folder: Path) -> None:
+    """Remove what killed processes left behind, where the system tells which processes there are."""
+    if not Path("/proc/self").exists():
+        return
     for entry in list(folder.iterdir()):
         process = entry.name.rpartition("-")[2]
-        if process.isdecimal() and not Path(f"/proc/{process}").exists() and Path("/proc/self").exists():
+        if process.isdecimal() and not Path(f"/proc/{process}").exists():
             entry.unlink(missing_ok=True)

@@ -34,6 +34,13 @@ def test_a_transaction_rings_when_it_commits_and_not_when_it_is_rolled_back(list
     assert listener.wait(10) == {"whistles"}
 
 
+def test_a_transaction_rings_a_channel_once(listener):
+    with transaction.atomic():
+        for _ in range(3):
+            wakeups.ring("bells")
+    assert (listener.wait(10), listener.wait(0.05)) == ({"bells"}, set())
+
+
 def test_another_channel_is_not_heard(listener):
     wakeups.ring("drums")
     assert listener.wait(0.05) == set()

@@ -175,8 +175,8 @@ def test_switching_the_kind_of_principal_changes_no_calling_code(browser, princi
 
 # --- what must not work -----------------------------------------------------------------------------------------------
 @pytest.fixture
-def refused(browser, principal):
-    """Assert that a callback with this query is refused and nothing is connected."""
+def assert_refused(browser, principal):
+    """A function that asserts: a callback with this query is refused, and nothing is connected."""
 
     def look(location, sentence, client=browser):
         assert any(sentence in told for told in come_back(client, location))
@@ -185,27 +185,27 @@ def refused(browser, principal):
     return look
 
 
-def test_a_made_up_state_is_refused(refused):
-    refused(f"{CALLBACK}?code=x&state=made-up", "not one that we gave out")
+def test_a_made_up_state_is_refused(assert_refused):
+    assert_refused(f"{CALLBACK}?code=x&state=made-up", "not one that we gave out")
 
 
-def test_a_missing_state_is_refused(refused):
-    refused(f"{CALLBACK}?code=x", "not one that we gave out")
+def test_a_missing_state_is_refused(assert_refused):
+    assert_refused(f"{CALLBACK}?code=x", "not one that we gave out")
 
 
-def test_an_answer_brought_by_another_browser_is_refused_and_used_up(refused, browser, principal, oidc, ada):
+def test_an_answer_brought_by_another_browser_is_refused_and_used_up(assert_refused, browser, principal, oidc, ada):
     location = oidc.consent(depart(browser, principal))
     other = Client()
     other.force_login(ada)
-    refused(location, "another browser", client=other)
-    refused(location, "used already")
+    assert_refused(location, "another browser", client=other)
+    assert_refused(location, "used already")
 
 
-def test_an_answer_to_another_user_is_refused(refused, browser, principal, oidc):
+def test_an_answer_to_another_user_is_refused(assert_refused, browser, principal, oidc):
     location = oidc.consent(depart(browser, principal))
     mallory = User.objects.create_user("mallory")
     browser.force_login(mallory)
-    refused(location, "another browser or by another user")
+    assert_refused(location, "another browser or by another user")
 
 
 def test_a_code_is_taken_once(browser, principal, oidc):
@@ -216,39 +216,41 @@ def test_a_code_is_taken_once(browser, principal, oidc):
     assert StoredToken.objects.get().access_token.reveal() == kept
 
 
-def test_an_answer_that_comes_too_late_is_refused(refused, browser, principal, oidc):
+def test_an_answer_that_comes_too_late_is_refused(assert_refused, browser, principal, oidc):
     location = oidc.consent(depart(browser, principal))
     AuthorizationRequest.objects.update(expires_at=clock.now() - timedelta(seconds=1))
-    refused(location, "too long")
+    assert_refused(location, "too long")
 
 
-def test_a_mix_up_of_issuers_is_refused(refused, browser, principal, oidc):
+def test_a_mix_up_of_issuers_is_refused(assert_refused, browser, principal, oidc):
     location = oidc.consent(depart(browser, principal))
     assert "iss=" in location
-    refused(location.replace(f"iss=http%3A%2F%2F127.0.0.1%3A{oidc.port}", "iss=https%3A%2F%2Fevil.example"), "issuer")
+    assert_refused(
+        location.replace(f"iss=http%3A%2F%2F127.0.0.1%3A{oidc.port}", "iss=https%3A%2F%2Fevil.example"), "issuer"
+    )
 
 
-def test_an_issuer_that_promised_to_say_its_name_must_say_it(refused, browser, principal, oidc):
+def test_an_issuer_that_promised_to_say_its_name_must_say_it(assert_refused, browser, principal, oidc):
     location = oidc.consent(depart(browser, principal))
     parts = query_of(location)
     assert "iss" in parts
-    refused(f"{CALLBACK}?code={parts['code']}&state={parts['state']}", "issuer")
+    assert_refused(f"{CALLBACK}?code={parts['code']}&state={parts['state']}", "issuer")
 
 
-def test_an_answer_at_another_credentials_address_is_refused(refused, browser, principal, oidc):
+def test_an_answer_at_another_credentials_address_is_refused(assert_refused, browser, principal, oidc):
     location = oidc.consent(depart(browser, principal))
-    refused(location.replace(CALLBACK, "/services/authcallback/Other"), "another credential")
+    assert_refused(location.replace(CALLBACK, "/services/authcallback/Other"), "another credential")
 
 
-def test_a_refusal_is_told_in_our_words(refused, browser, principal, oidc):
-    refused(oidc.consent(depart(browser, principal), refuse=True), "Consent was refused")
+def test_a_refusal_is_told_in_our_words(assert_refused, browser, principal, oidc):
+    assert_refused(oidc.consent(depart(browser, principal), refuse=True), "Consent was refused")
     assert AuditEntry.objects.filter(action="credentials.connected", outcome="failed").exists()
 
 
-def test_a_wrong_code_is_refused_by_the_server_and_told(refused, browser, principal, oidc):
+def test_a_wrong_code_is_refused_by_the_server_and_told(assert_refused, browser, principal, oidc):
     location = oidc.consent(depart(browser, principal))
     code = query_of(location)["code"]
-    refused(location.replace(code, "canary"), "invalid_grant")
+    assert_refused(location.replace(code, "canary"), "invalid_grant")
 
 
 def test_a_failed_connection_leaves_the_one_before_it(browser, principal, oidc):

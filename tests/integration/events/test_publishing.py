@@ -124,3 +124,9 @@ def test_the_identity_of_an_event_is_known_before_it_is_published(counted):
     event = counted(number=1)
     assert isinstance(event.event_uuid, uuid.UUID)
     assert event.publish().event_uuid == event.event_uuid
+
+
+def test_more_events_than_fit_into_one_statement_are_published_in_one_transaction(counted):
+    assert all(result.success for result in bus.publish([counted(number=number) for number in range(2_100)]))
+    assert OutboxEvent.objects.count() == 2_100
+    assert OutboxEvent.objects.values("transaction_key").distinct().count() == 1

@@ -17,8 +17,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from isthmus import correlation, wakeups
 from isthmus.objects import catalogue
 from isthmus.objects.capture.actors import acting_origin, acting_user
-from isthmus.objects.capture.transactions import TransactionMark, transaction_key
+from isthmus.objects.capture.transactions import transaction_key
 from isthmus.objects.record_ids import record_id_of
+from isthmus.transaction_marks import TransactionMark
 
 __all__ = ["RAW_TABLE", "SETTING", "STAGED", "WriteContext", "current_context", "read_context", "watch"]
 
@@ -121,7 +122,7 @@ class _PostgresTeller:
         literal = "'" + wanted.replace("'", "''") + "'"
         # In a statement without parameters a `%` is one, in one with them it is doubled.
         doubled = literal.replace("%", "%%") if params is not None else literal
-        told = f"SELECT set_config('{SETTING}', {doubled}, true); NOTIFY isthmus_{STAGED}"
+        told = f"SELECT set_config('{SETTING}', {doubled}, true); {wakeups.notification(STAGED)}"
         answer = execute(f"{told}; {sql}", params, many, context)
         for _ in range(2):
             context["cursor"].nextset()

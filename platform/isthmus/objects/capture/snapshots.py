@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import models, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
+
+from isthmus.transaction_marks import TransactionMark
 
 __all__ = ["UNKNOWN", "Snapshot", "current_scope", "snapshot_of", "take_snapshot"]
 
@@ -17,31 +18,8 @@ _ATTRIBUTE = "_isthmus_snapshot"
 _SCOPES = "_isthmus_scopes"
 
 
-class Scope:
-    """One savepoint level of one transaction: still open, committed, or undone."""
-
-    def __init__(self, connection: BaseDatabaseWrapper) -> None:
-        self._connection = connection
-        self._place = len(connection.run_on_commit)
-        self._committed = False
-        # Django forgets the callbacks of what is rolled back: the one trace that a rollback leaves.
-        transaction.on_commit(self._commit, using=connection.alias, robust=True)
-
-    def is_committed(self) -> bool:
-        """Return whether what was written in it is there to stay."""
-        return self._committed
-
-    def is_open(self) -> bool:
-        """Return whether it may still commit."""
-        waiting = self._connection.run_on_commit
-        # Rollbacks of savepoints only move the callback to the front.
-        self._place = next(
-            (at for at in range(min(self._place, len(waiting) - 1), -1, -1) if waiting[at][1] == self._commit), -1
-        )
-        return self._place >= 0
-
-    def _commit(self) -> None:
-        self._committed = True
+Scope = TransactionMark[None]
+"""One savepoint level of one transaction: still open, committed, or undone."""
 
 
 def current_scope(using: str) -> Scope:
@@ -50,10 +28,10 @@ def current_scope(using: str) -> Scope:
     scopes: dict[tuple[str, ...], Scope] = vars(connection).setdefault(_SCOPES, {})
     level = tuple(filter(None, connection.savepoint_ids))
     found = scopes.get(level)
-    if found is None or not found.is_open():
-        for known in [key for key, scope in scopes.items() if not scope.is_open()]:
+    if found is None or not found.is_in_force():
+        for known in [key for key, scope in scopes.items() if not scope.is_in_force()]:
             del scopes[known]
-        found = scopes[level] = Scope(connection)
+        found = scopes[level] = Scope(connection, None)
     return found
 
 
@@ -125,9 +103,9 @@ class Snapshot:
         """Take back what was undone, forget how to take back what is committed."""
         undecided = []
         for scope, replaced in reversed(self._overwritten):
-            if scope.is_committed():
+            if scope.has_committed:
                 continue
-            if scope.is_open():
+            if scope.is_in_force():
                 undecided.append((scope, replaced))
                 continue
             for name, value in replaced.items():
