@@ -8,7 +8,16 @@ from django.db.models import Q, QuerySet
 from django.urls import reverse
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from events.models import EventLogEntry, OutboxEvent, ParkedEvent, ParkedState, Subscription, SubscriptionState, Topic
+from events.models import (
+    EventLogEntry,
+    OutboxEvent,
+    ParkedEvent,
+    ParkedState,
+    Subscription,
+    SubscriptionState,
+    Topic,
+    TopicKind,
+)
 from isthmus import clock
 from isthmus.console import timeline
 from isthmus.console.references import as_uuid
@@ -72,7 +81,7 @@ def metrics() -> Iterator[Metric]:
     outbox.add_metric(["changes"], RawChange.objects.count())
     yield outbox
     newest = GaugeMetricFamily("isthmus_topic_last_replay_id", "Replay id of the newest event.", labels=["topic"])
-    for name, last_replay_id in Topic.objects.values_list("name", "last_replay_id"):
+    for name, last_replay_id in Topic.objects.exclude(kind=TopicKind.UNION).values_list("name", "last_replay_id"):
         newest.add_metric([name], last_replay_id)
     yield newest
     lag = GaugeMetricFamily("isthmus_subscription_lag", "Kept events not handled yet.", labels=["subscription"])

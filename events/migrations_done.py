@@ -8,18 +8,20 @@ from events import calling, publishers, schemas, topics, usage
 from events.actions import synchronise
 from events.models import EventDefinition
 
-__all__ = ["follow_tracking", "synchronise_tables"]
+__all__ = ["follow_tracking", "forget", "synchronise_tables"]
 
 
 def synchronise_tables(*, using: str, **_: Any) -> None:
     """Receive `post_migrate`, which Django also sends after it emptied the tables (`flush`)."""
-    schemas.forget()
-    topics.forget()
-    usage.forget()
-    publishers.forget()
-    calling.forget()
+    forget()
     if using == "default" and EventDefinition._meta.db_table in connections[using].introspection.table_names():
         synchronise()
+
+
+def forget() -> None:
+    """Let this process ask the database again for everything that it remembers of it: the tables were emptied."""
+    for module in (calling, publishers, schemas, topics, usage):
+        module.forget()
 
 
 def follow_tracking(**_: Any) -> None:

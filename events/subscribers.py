@@ -25,6 +25,12 @@ __all__ = ["Event", "Retryable", "Subscriber", "subscriber"]
 
 MAX_BATCH_SIZE = 2_000
 
+_CHOICES = {
+    "start": ("earliest", "latest"),
+    "on_poison": ("park", "stop"),
+    "on_expired": ("stop", "earliest", "latest"),
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
@@ -72,6 +78,13 @@ class Subscriber:
     on_poison: Literal["park", "stop"]
     on_expired: Literal["stop", "earliest", "latest"]
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.batch_size <= MAX_BATCH_SIZE:
+            raise InvalidSubscriber(f"The batch size is 1 to {MAX_BATCH_SIZE}, not {self.batch_size}.")
+        for option, known in _CHOICES.items():
+            if getattr(self, option) not in known:
+                raise InvalidSubscriber(f"{option} is one of {', '.join(known)}, not {getattr(self, option)!r}.")
+
     def wants(self, event: Event) -> bool:
         """Return whether the function is to get the event; gaps always."""
         return event.is_gap or self.filter is None or self.filter(event)
@@ -114,16 +127,6 @@ def subscriber(
 
     Raises `InvalidSubscriber` when the declaration makes no sense.
     """
-    if not 1 <= batch_size <= MAX_BATCH_SIZE:
-        raise InvalidSubscriber(f"The batch size is 1 to {MAX_BATCH_SIZE}, not {batch_size}.")
-    if start not in {"earliest", "latest"}:
-        raise InvalidSubscriber(f"A subscription starts at 'earliest' or 'latest', not {start!r}.")
-    for option, given, known in (
-        ("on_poison", on_poison, {"park", "stop"}),
-        ("on_expired", on_expired, {"stop", "earliest", "latest"}),
-    ):
-        if given not in known:
-            raise InvalidSubscriber(f"{option} is one of {', '.join(sorted(known))}, not {given!r}.")
     full_topic = topic_name(topic)
 
     def register(handler: Handler) -> Handler:

@@ -6,18 +6,18 @@ processes publish within that second, and publishing costs no query.
 """
 
 import threading
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django.db.models import F, Sum
 
 from events.conf import options
-from events.models import EventUsage, OutboxEvent
+from events.models import EventUsage, OutboxEvent, Topic, TopicKind
 from isthmus import clock
 
-__all__ = ["Allocation", "allocations", "count_published", "forget", "measure_of", "published_this_hour", "take"]
+__all__ = ["Allocation", "allocations", "count_published", "forget", "published_this_hour", "take"]
 
 _LOOK_SECONDS = 1.0
+_MEASURES = EventUsage.Measure
 
 
 class Allocation:
@@ -46,7 +46,7 @@ def allocations() -> list[Allocation]:
     hour = _hour(clock.now())
     day = hour.replace(hour=0)
     counted = dict(
-        EventUsage.objects.filter(name=EventUsage.Measure.PLATFORM_EVENTS_PUBLISHED, start_date__gte=day)
+        EventUsage.objects.filter(name=_MEASURES.PLATFORM_EVENTS_PUBLISHED, start_date__gte=day)
         .values_list("start_date")
         .annotate(total=Sum("value"))
     )
@@ -59,7 +59,7 @@ def allocations() -> list[Allocation]:
 
 def published_this_hour() -> dict[str, int]:
     """Return how many events of each name entered the log in this hour."""
-    published = (EventUsage.Measure.PLATFORM_EVENTS_PUBLISHED, EventUsage.Measure.CHANGE_EVENTS_PUBLISHED)
+    published = (_MEASURES.PLATFORM_EVENTS_PUBLISHED, _MEASURES.CHANGE_EVENTS_PUBLISHED)
     rows = EventUsage.objects.filter(name__in=published, start_date=_hour(clock.now()))
     return dict(rows.values_list("event_name", "value"))
 
@@ -103,20 +103,11 @@ def forget() -> None:
     _estimate.forget()
 
 
-def count_published(counts: Mapping[tuple[str, str], int]) -> None:
-    """Add to this hour what entered the log: topic name and kind → events. Part of the relay's transaction."""
-    hour = _hour(clock.now())
-    for (topic, kind), number in sorted(counts.items()):
-        _add(measure_of(kind), topic.rpartition("/")[2], hour, number)
-
-
-def measure_of(kind: str) -> str:
-    """Return under which name events of a topic of that kind are counted when they are published."""
-    measures = EventUsage.Measure
-    return measures.PLATFORM_EVENTS_PUBLISHED if kind == "event" else measures.CHANGE_EVENTS_PUBLISHED
-
-
-def _add(name: str, event_name: str, hour: datetime, number: int) -> None:
+def count_published(topic: Topic, number: int) -> None:
+    """Add to this hour that so many events of the topic entered the log. Part of the relay's transaction."""
+    is_change = topic.kind == TopicKind.DATA
+    name = _MEASURES.CHANGE_EVENTS_PUBLISHED if is_change else _MEASURES.PLATFORM_EVENTS_PUBLISHED
+    hour, event_name = _hour(clock.now()), topic.name.rpartition("/")[2]
     rows = EventUsage.objects.filter(name=name, event_name=event_name, start_date=hour)
     if rows.update(value=F("value") + number):
         return

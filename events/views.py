@@ -15,6 +15,7 @@ from events.actions.steering import Place
 from events.conf import options
 from events.console import listed, status_of
 from events.errors import EventError, SkipRefused
+from events.logs import get_event_log
 from events.models import EventDefinition, EventLogEntry, OutboxEvent, ParkedEvent, ParkedState, Subscription, Topic
 from events.names import carried_by
 from events.usage import allocations, published_this_hour
@@ -75,12 +76,14 @@ def monitor(request: HttpRequest) -> HttpResponse:
 def subscription(request: HttpRequest, subscription_id: int) -> HttpResponse:
     """Show one subscription: how far it is, what keeps it, what it could not handle, and how to steer it."""
     row = get_object_or_404(Subscription.objects.with_lag(), pk=subscription_id)
+    event_log = get_event_log()
     context = {
         "row": row,
         "status": status_of(row),
         "declared": registry.get_subscriber(row.name),
         "parked": ParkedEvent.objects.filter(subscription=row, state=ParkedState.PARKED).order_by("replay_id")[:100],
-        "earliest": row.topic.trimmed_replay_id,
+        "earliest": event_log.earliest(row.topic.name),
+        "latest": event_log.latest(row.topic.name),
     }
     return render(request, "events/subscription.html", context)
 

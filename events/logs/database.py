@@ -172,7 +172,7 @@ def _count_in(entries: Sequence[EventLogEntry]) -> None:
         by_topic.setdefault(entry.topic_id, []).append(entry)
     for topic_id, found in sorted(by_topic.items()):
         _move_end(topic_id, found[-1].replay_id, len(found), sum(entry.size for entry in found))
-        usage.count_published({(found[0].topic.name, found[0].topic.kind): len(found)})
+        usage.count_published(found[0].topic, len(found))
 
 
 def _move_end(topic_id: int, last_replay_id: int, events: int, size: int) -> None:

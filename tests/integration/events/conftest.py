@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from events import calling, publishers, registry, schemas, topics, usage
+from events import migrations_done, registry, schemas
 from events.avro import AvroSchema
 from events.definitions import Number, PlatformEvent, Text
 from events.logs import NewEvent
@@ -16,11 +16,7 @@ from isthmus import clock
 def _declared_only_here():
     with registry.register_temporarily():
         yield
-    schemas.forget()
-    topics.forget()
-    usage.forget()
-    publishers.forget()
-    calling.forget()
+    migrations_done.forget()
 
 
 @pytest.fixture

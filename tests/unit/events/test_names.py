@@ -30,4 +30,4 @@ def test_the_kind_of_a_topic_is_in_its_name(name, kind):
 @pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"batch_size": 2001}, {"start": "yesterday"}])
 def test_a_subscriber_that_makes_no_sense_is_refused_when_it_is_declared(wrong):
     with pytest.raises(InvalidSubscriber):
-        subscriber("A__e", **wrong)
+        subscriber("A__e", **wrong)(lambda events: None)

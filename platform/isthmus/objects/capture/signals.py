@@ -12,7 +12,7 @@ from isthmus.objects.record_ids import encode
 __all__ = ["is_wanted", "record_changed", "send_after_commit"]
 
 record_changed = Signal()
-"""Sent after the commit, in the process that wrote through Django's ORM, once a statement.
+"""Sent after the commit, in the process that wrote through Django's ORM, once a statement (a purge: once a record).
 
 `sender` is the model. `object_name`: the API name. `record_ids`: of 18 characters, in order. `change_type`: CREATE,
 UPDATE, DELETE or UNDELETE. `changed_fields`: API names of what an UPDATE assigned, `None` for other types. What a
