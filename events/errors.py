@@ -4,6 +4,8 @@ EventError
 ├── UnknownEvent            no such platform event
 ├── UnknownTopic            no such topic
 ├── EventRefused            the payload is not what the definition says (every problem at once)
+├── UnknownSchema           no such schema
+├── UndecodablePayload      the bytes are not what the schema describes
 ├── ReplayIdExpired         events after that replay id are no longer kept
 ├── Retryable               a subscriber asks for the same events again, later
 ├── PoisonousEvent          a subscriber cannot handle an event, and is to stop there
@@ -35,8 +37,10 @@ __all__ = [
     "SkipRefused",
     "SubscriberBrokeTransaction",
     "TooManyPoisonous",
+    "UndecodablePayload",
     "UnknownEvent",
     "UnknownRunAsUser",
+    "UnknownSchema",
     "UnknownTopic",
 ]
 
@@ -82,6 +86,20 @@ class EventRefused(EventError):
             " ".join(problem.message for problem in problems),
             fields=[name for problem in problems for name in problem.fields],
         )
+
+
+class UnknownSchema(EventError):
+    """There is no schema of that id."""
+
+    code = "NOT_FOUND"
+    status = 404
+
+
+class UndecodablePayload(EventError):
+    """The bytes of a payload are not what the schema describes."""
+
+    code = "INVALID_FIELD"
+    status = 400
 
 
 class ReplayIdExpired(EventError):

@@ -3,12 +3,13 @@
 from django.db import connection, transaction
 
 from events.avro import AvroSchema
-from events.errors import InvalidDefinition
+from events.errors import InvalidDefinition, UnknownSchema
 from events.models import EventSchema
 
-__all__ = ["existing", "forget", "keep"]
+__all__ = ["existing", "forget", "get", "keep"]
 
 _kept: set[str] = set()
+_documents: dict[str, AvroSchema] = {}
 
 
 def keep(schema: AvroSchema) -> str:
@@ -38,6 +39,19 @@ def existing(schema: AvroSchema) -> str:
     return schema.schema_id
 
 
+def get(schema_id: str) -> AvroSchema:
+    """Return the schema of that id, whichever version of whatever event it is. Raises `UnknownSchema`."""
+    found = _documents.get(schema_id)
+    if found is None:
+        row = EventSchema.objects.filter(pk=schema_id).first()
+        if row is None:
+            raise UnknownSchema(f"There is no schema {schema_id!r}.")
+        found = AvroSchema(row.record_name, row.document)
+        if not connection.in_atomic_block:
+            _documents[schema_id] = found
+    return found
+
+
 def _remember(schema_id: str) -> None:
     # Tests run the hooks of a transaction that they roll back in the end.
     if not connection.in_atomic_block:
@@ -47,3 +61,4 @@ def _remember(schema_id: str) -> None:
 def forget() -> None:
     """Ask the database again (its tables were emptied)."""
     _kept.clear()
+    _documents.clear()
