@@ -32,6 +32,9 @@ class EventsConfig(AppConfig):
             AuditAction(name="events.subscription_resumed", label="Subscription resumed"),
             AuditAction(name="events.subscription_rewound", label="Subscription rewound"),
             AuditAction(name="events.subscription_skipped", label="Waiting events of a subscription skipped"),
+            AuditAction(name="events.channel_changed", label="Channel changed"),
+            AuditAction(name="events.channel_member_changed", label="Member of a channel changed"),
+            AuditAction(name="events.channel_member_removed", label="Member of a channel removed"),
             AuditAction(name="events.parked_redriven", label="Parked event driven again"),
             AuditAction(name="events.parked_discarded", label="Parked event discarded"),
         )

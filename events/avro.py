@@ -7,7 +7,7 @@ The shapes are those that Salesforce's Pub/Sub API serves
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -59,6 +59,22 @@ class AvroSchema:
         normalised = json.dumps(json.loads(self.document), sort_keys=True, separators=(",", ":"))
         digest = hashlib.md5(normalised.encode(), usedforsecurity=False).digest()
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+    def plain_fields(self) -> Iterator[tuple[str, str, str]]:
+        """Yield name, Avro type and data type of every field with a single value, those of the header by their path."""
+        yield from _plain(json.loads(self.document)["fields"], "")
+
+
+def _plain(fields: Iterable[Mapping[str, Any]], path: str) -> Iterator[tuple[str, str, str]]:
+    for field in fields:
+        branches = field["type"] if isinstance(field["type"], list) else [field["type"]]
+        (found,) = (branch for branch in branches if branch != "null")
+        if isinstance(found, str):
+            yield f"{path}{field['name']}", found, field.get("doc", "").partition(":")[2]
+        elif found["type"] == "enum":
+            yield f"{path}{field['name']}", "string", ""
+        elif found["type"] == "record":
+            yield from _plain(found["fields"], f"{field['name']}.")
 
 
 def nullable(name: str, avro_type: str, doc: str) -> dict[str, Any]:

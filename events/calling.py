@@ -10,7 +10,7 @@ from django.contrib.auth.models import AbstractUser
 from django.db import connection, transaction
 from django.db.transaction import Atomic
 
-from events import field_access
+from events import channels, field_access
 from events.errors import InvalidResumePoint, SubscriberBrokeTransaction, UnknownRunAsUser
 from events.subscribers import Event, Subscriber
 from isthmus import correlation
@@ -33,14 +33,22 @@ class Call:
 class Delivery:
     """What a subscriber's function may ask and say about the call that it is in."""
 
-    def __init__(self, events: Sequence[Event], *, retries: int, last_error: str, block: "_Block") -> None:
+    def __init__(
+        self,
+        events: Sequence[Event],
+        *,
+        called_with: Sequence[Event],
+        retries: int,
+        last_error: str,
+        block: "_Block",
+    ) -> None:
         self.events = events
         self.retries = retries
         """How often these events were tried before."""
         self.last_error = last_error
         """Why the last try failed; "" in the first."""
         self._block = block
-        self._places = {event.replay_id: place for place, event in enumerate(events, start=1)}
+        self._places = {event.replay_id: place for place, event in enumerate(called_with, start=1)}
         self.resumed_after = 0
         """How many events are dealt with, whatever comes."""
 
@@ -54,8 +62,14 @@ class Delivery:
         place = self._places.get(event.replay_id, 0)
         if place <= self.resumed_after:
             raise InvalidResumePoint("A resume point is an event of this call, after any earlier resume point.")
+        if event != self._last_told_as(event.replay_id):
+            raise InvalidResumePoint("A resume point is the last of the events into which one was told apart.")
         self._block.keep()
         self.resumed_after = place
+
+    def _last_told_as(self, replay_id: int) -> Event | None:
+        """Return the last event of this replay id: a channel may tell one apart into several."""
+        return next((event for event in reversed(self.events) if event.replay_id == replay_id), None)
 
 
 _current: ContextVar[Delivery | None] = ContextVar("isthmus_delivery", default=None)
@@ -80,8 +94,8 @@ def call(subscriber: Subscriber, events: Sequence[Event], *, retries: int, last_
     delivery: Delivery | None = None
     try:
         user = _run_as(subscriber)
-        seen = field_access.visible_to(user, events)
-        delivery = Delivery(seen, retries=retries, last_error=last_error, block=block)
+        seen = field_access.visible_to(user, channels.narrowed(subscriber.topic, events))
+        delivery = Delivery(seen, called_with=events, retries=retries, last_error=last_error, block=block)
         with correlation.bind(_common_correlation(events)), acting_as(user, origin=""), block, _bound(delivery):
             # A filter that raises fails the call as the function would, so its event is found and parked.
             if wanted := [event for event in seen if subscriber.wants(event)]:

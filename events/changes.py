@@ -1,13 +1,15 @@
-"""The schemas of change events."""
+"""The schemas of change events, and whose they are."""
 
-from functools import cache
+from functools import cache, lru_cache
 
+from events import registry
 from events.avro import AvroSchema, change_event_schema, nullable
-from events.names import change_event_name
+from events.names import change_event_name, change_topic
 from isthmus.objects import catalogue
-from isthmus.objects.object_types import FieldKind, FieldType
+from isthmus.objects.object_types import FieldKind, FieldType, ObjectType
+from isthmus.objects.reading import told_fields
 
-__all__ = ["object_schema"]
+__all__ = ["HEADER", "object_of_topic", "object_schema", "schema_of_topic"]
 
 # Kinds of fields → type in Avro, data type in the `doc` of the field.
 _TYPES: dict[FieldKind, tuple[str, str]] = {
@@ -31,8 +33,8 @@ _TYPES: dict[FieldKind, tuple[str, str]] = {
     FieldKind.JSON: ("string", "StringPlusClob"),
 }
 
-# The id travels in the header; these tell nothing about the record's data.
-_LEFT_OUT = {"Id", "IsDeleted", "SystemModstamp"}
+HEADER = "ChangeEventHeader"
+"""The field of a change event that tells what happened to which records."""
 
 
 def object_schema(object_name: str) -> AvroSchema:
@@ -42,12 +44,27 @@ def object_schema(object_name: str) -> AvroSchema:
 
 @cache
 def _object_schema(object_name: str, _generation: int) -> AvroSchema:
-    fields = (field for field in catalogue.get_object(object_name).fields if _is_told(field))
+    fields = told_fields(catalogue.get_object(object_name))
     return change_event_schema(change_event_name(object_name), [_avro_field(field) for field in fields])
 
 
-def _is_told(field: FieldType) -> bool:
-    return field.api_name not in _LEFT_OUT and not field.calculated
+def object_of_topic(topic: str) -> ObjectType | None:
+    """Return the object whose change events the topic carries; `None` for other topics."""
+    return _by_topic(catalogue.generation()).get(topic)
+
+
+@lru_cache(maxsize=1)
+def _by_topic(_generation: int) -> dict[str, ObjectType]:
+    return {change_topic(found.api_name): found for found in catalogue.all_objects()}
+
+
+def schema_of_topic(topic: str) -> AvroSchema | None:
+    """Return the schema of what is published to the topic now; `None` when it is nobody's any more, or carries many."""
+    if topic.startswith("/event/"):
+        declared = registry.find_event(topic.rpartition("/")[2])
+        return declared.schema if declared is not None else None
+    changed = object_of_topic(topic)
+    return object_schema(changed.api_name) if changed is not None else None
 
 
 def _avro_field(field: FieldType) -> dict[str, object]:

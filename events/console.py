@@ -81,7 +81,9 @@ def metrics() -> Iterator[Metric]:
     outbox.add_metric(["changes"], RawChange.objects.count())
     yield outbox
     newest = GaugeMetricFamily("isthmus_topic_last_replay_id", "Replay id of the newest event.", labels=["topic"])
-    for name, last_replay_id in Topic.objects.exclude(kind=TopicKind.UNION).values_list("name", "last_replay_id"):
+    for name, last_replay_id in Topic.objects.filter(kind__in=TopicKind.of_their_own()).values_list(
+        "name", "last_replay_id"
+    ):
         newest.add_metric([name], last_replay_id)
     yield newest
     lag = GaugeMetricFamily("isthmus_subscription_lag", "Kept events not handled yet.", labels=["subscription"])

@@ -15,12 +15,12 @@ import fastavro
 
 from events.avro import AvroSchema
 from events.bitmaps import from_bitmaps, to_bitmaps
+from events.changes import HEADER
 from events.errors import UndecodablePayload
 from events.fields import format_datetime
 
 __all__ = ["from_avro", "to_avro"]
 
-HEADER = "ChangeEventHeader"
 FIELD_LISTS = ("nulledFields", "diffFields", "changedFields")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

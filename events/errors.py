@@ -15,6 +15,7 @@ EventError
 ├── SkipRefused             another number of events waits than was said
 ├── NotParked               the event waits for no decision any more
 ├── InvalidDefinition       a platform event is declared wrongly
+├── InvalidFilter           a filter expression makes no sense
 └── InvalidSubscriber       a subscriber is declared wrongly
 """
 
@@ -27,6 +28,7 @@ __all__ = [
     "EventError",
     "EventRefused",
     "InvalidDefinition",
+    "InvalidFilter",
     "InvalidResumePoint",
     "InvalidSubscriber",
     "NotParked",
@@ -149,6 +151,13 @@ class NotParked(EventError):
 
 class InvalidDefinition(EventError):
     """A platform event is declared wrongly."""
+
+
+class InvalidFilter(EventError):
+    """A filter expression makes no sense."""
+
+    code = "MALFORMED_QUERY"
+    status = 400
 
 
 class InvalidSubscriber(EventError):

@@ -2,20 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
-from events.names import change_topic
+from events.changes import HEADER, object_of_topic
 from events.subscribers import Event
 from isthmus.access import policy
 from isthmus.access.policy import AnyUser
-from isthmus.objects import catalogue
-from isthmus.objects.object_types import ObjectType
 from isthmus.objects.permissions import can_read_field
 
 __all__ = ["require_subscribe", "visible_to"]
-
-HEADER = "ChangeEventHeader"
 
 
 def require_subscribe(user: AnyUser, topic: str) -> None:
@@ -30,7 +25,7 @@ def visible_to(user: AnyUser, events: Sequence[Event]) -> list[Event]:
 
 
 def _hidden_from(user: AnyUser, topic: str) -> set[str]:
-    object_type = _object_of(topic, catalogue.generation())
+    object_type = object_of_topic(topic)
     if object_type is None:
         return set()
     return {field.api_name for field in object_type.fields if not can_read_field(user, object_type, field)}
@@ -50,8 +45,3 @@ def _without(payload: dict[str, Any], hidden: set[str]) -> dict[str, Any]:
     for listed in ("changedFields", "nulledFields", "diffFields"):
         header[listed] = [name for name in header[listed] if name not in hidden]
     return {**kept, HEADER: header}
-
-
-@lru_cache(maxsize=512)
-def _object_of(topic: str, _generation: int) -> ObjectType | None:
-    return next((found for found in catalogue.all_objects() if change_topic(found.api_name) == topic), None)

@@ -3,18 +3,21 @@
 from collections.abc import Iterable
 
 from events import registry
+from events.models import Channel
 from events.names import UNION_TOPIC, change_event_name
 from isthmus.access.registry import GrantKind
+from isthmus.objects.capture.tracking import tracked_names
 from isthmus.objects.registry import all_objects
 
 __all__ = ["EVENT_GRANTS"]
 
 
 def _targets() -> Iterable[str]:
-    """Return what can be granted: platform events by API name, change events by the last part of their topic."""
+    """Return what can be granted: platform events by API name, all others by the last part of their topic."""
     yield from (event.api_name for event in registry.all_events())
-    yield from (change_event_name(found.api_name) for found in all_objects() if found.track_changes)
+    yield from (change_event_name(name) for name in sorted(tracked_names(all_objects())))
     yield UNION_TOPIC.rsplit("/", 1)[1]
+    yield from Channel.objects.values_list("name", flat=True)
 
 
 EVENT_GRANTS = GrantKind(name="event", label="Events", actions=("publish", "subscribe"), targets=_targets)

@@ -1,5 +1,6 @@
 """Definitions and schemas, what waits to be relayed, the log, and who has read how far."""
 
+from django.core.validators import RegexValidator
 from django.db import models
 
 from events import querysets
@@ -8,6 +9,9 @@ from events.subscribers import Event
 from isthmus import clock, ids
 
 __all__ = [
+    "Channel",
+    "ChannelKind",
+    "ChannelMember",
     "EventDefinition",
     "EventLogEntry",
     "EventSchema",
@@ -44,6 +48,12 @@ class TopicKind(models.TextChoices):
     EVENT = "event", "Platform event"
     DATA = "data", "Change events of one object"
     UNION = "union", "Change events of all objects"
+    CHANNEL = "channel", "Members of a custom channel"
+
+    @classmethod
+    def of_their_own(cls) -> list["TopicKind"]:
+        """Return the kinds of topics that are published to; the others carry what these have."""
+        return [cls.EVENT, cls.DATA]
 
 
 class Topic(models.Model):
@@ -69,6 +79,69 @@ class Topic(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_published_to(self) -> bool:
+        """Whether it has events of its own."""
+        return self.kind in TopicKind.of_their_own()
+
+
+class ChannelKind(models.TextChoices):
+    """What the members of a channel are."""
+
+    DATA = "data", "Change events"
+    EVENT = "event", "Platform events"
+
+
+class Channel(models.Model):
+    """A topic made of others: of each member's events those that its filter takes, with further fields."""
+
+    name = models.CharField(
+        "API name",
+        max_length=80,
+        unique=True,
+        validators=[RegexValidator(r"^[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*__chn$", "It looks like Partner__chn.")],
+        help_text="Such as Partner__chn.",
+    )
+    label = models.CharField(max_length=80)
+    kind = models.CharField("carries", max_length=10, choices=ChannelKind.choices, default=ChannelKind.DATA)
+    topic = models.OneToOneField(Topic, on_delete=models.PROTECT, related_name="channel", editable=False)
+
+    class Meta:
+        ordering = ["label", "name"]
+
+    def __str__(self) -> str:
+        return self.label
+
+    @property
+    def topic_name(self) -> str:
+        """The name under which it is subscribed to."""
+        return f"/{self.kind}/{self.name}"
+
+
+class ChannelMember(models.Model):
+    """A topic whose events a channel carries."""
+
+    channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="members")
+    topic = models.ForeignKey(
+        Topic, on_delete=models.PROTECT, related_name="memberships", limit_choices_to={"kind__in": ["event", "data"]}
+    )
+    filter_expression = models.TextField(
+        "filter", blank=True, help_text="Such as Status = 'New' AND Amount > 100; empty: every event."
+    )
+    enriched_fields = models.JSONField(
+        default=list, blank=True, help_text="Fields that updates and deletions carry although they did not change."
+    )
+    joined_at_replay_id = models.BigIntegerField(
+        default=0, editable=False, help_text="The newest event of the log when it became a member."
+    )
+
+    class Meta:
+        ordering = ["channel", "topic__name"]
+        constraints = [models.UniqueConstraint(fields=["channel", "topic"], name="channel_member_once")]
+
+    def __str__(self) -> str:
+        return f"{self.topic}"
 
 
 class EventDefinition(models.Model):

@@ -4,11 +4,14 @@ import re
 
 from events.errors import UnknownTopic
 
-__all__ = ["UNION_TOPIC", "carried_by", "change_event_name", "change_topic", "topic_kind", "topic_name"]
+__all__ = ["UNION_TOPIC", "change_event_name", "change_topic", "topic_kind", "topic_name"]
 
 UNION_TOPIC = "/data/ChangeEvents"
 
-_TOPIC = re.compile(r"/event/[A-Za-z][A-Za-z0-9_]*__e|/data/([A-Za-z][A-Za-z0-9_]*ChangeEvent|ChangeEvents)")
+_TOPIC = re.compile(
+    r"/event/[A-Za-z][A-Za-z0-9_]*__e|/data/([A-Za-z][A-Za-z0-9_]*ChangeEvent|ChangeEvents)"
+    r"|/(event|data)/[A-Za-z][A-Za-z0-9_]*__chn"
+)
 
 
 def change_event_name(object_name: str) -> str:
@@ -38,7 +41,8 @@ def topic_name(name: str) -> str:
     full = name if name.startswith("/") else f"/event/{name}" if name.endswith("__e") else f"/data/{name}"
     if not _TOPIC.fullmatch(full):
         raise UnknownTopic(
-            f"{name!r} names no topic; topics look like /event/Order_Ready__e or /data/ContactChangeEvent."
+            f"{name!r} names no topic; topics look like /event/Order_Ready__e, /data/ContactChangeEvent or "
+            "/data/Partner__chn."
         )
     return full
 
@@ -47,13 +51,6 @@ def topic_kind(name: str) -> str:
     """Return the kind of a topic, one of `TopicKind`."""
     if name == UNION_TOPIC:
         return "union"
+    if name.endswith("__chn"):
+        return "channel"
     return "event" if name.startswith("/event/") else "data"
-
-
-def carried_by(name: str) -> tuple[str, ...]:
-    """Return every topic that carries the events which are published to this one.
-
-    >>> carried_by("/data/ContactChangeEvent")
-    ('/data/ContactChangeEvent', '/data/ChangeEvents')
-    """
-    return (name, UNION_TOPIC) if topic_kind(name) == "data" else (name,)

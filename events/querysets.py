@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Count, IntegerField, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 
-from events.names import UNION_TOPIC
+from events.names import UNION_TOPIC, topic_kind
 
 if TYPE_CHECKING:
     from events.models import EventLogEntry, Subscription  # noqa: F401 - the querysets' type arguments
@@ -20,9 +20,11 @@ class EventLogQuerySet(models.QuerySet["EventLogEntry"]):
     """Published events."""
 
     def of_topic(self, name: str) -> "EventLogQuerySet":
-        """Keep the events that the topic carries; the union carries those of every `/data/` topic."""
+        """Keep the events that the topic carries: the union those of every `/data/` topic, a channel its members'."""
         if name == UNION_TOPIC:
             return self.filter(topic__kind="data")
+        if topic_kind(name) == "channel":
+            return self.filter(topic__in=_members().filter(channel__topic__name=name).values("topic"))
         return self.filter(topic__name=name)
 
     def newest_first(self) -> "EventLogQuerySet":
@@ -60,5 +62,14 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
 def _entries_after_cursor() -> models.QuerySet[Any]:
     # By name, because the models module imports this one.
     entries = apps.get_model("events", "EventLogEntry")._default_manager  # noqa: SLF001 - Django documents it
-    wanted = Q(topic=OuterRef("topic")) | Q(topic__kind="data", one_union=OuterRef("topic__kind"))
+    of_channel = _members().filter(channel__topic=OuterRef(OuterRef("topic"))).values("topic")
+    wanted = (
+        Q(topic=OuterRef("topic"))
+        | Q(topic__kind="data", one_union=OuterRef("topic__kind"))
+        | Q(topic__in=Subquery(of_channel))
+    )
     return entries.annotate(one_union=models.Value("union")).filter(wanted, replay_id__gt=OuterRef("cursor"))
+
+
+def _members() -> models.QuerySet[Any]:
+    return apps.get_model("events", "ChannelMember")._default_manager.order_by()  # noqa: SLF001 - as above

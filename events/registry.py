@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = [
     "all_events",
     "all_subscribers",
+    "find_event",
     "get_event",
     "get_subscriber",
     "register_event",
@@ -38,10 +39,15 @@ def register_event(event_type: "EventType") -> None:
 
 def get_event(api_name: str) -> "EventType":
     """Return a platform event by its API name, in any case. Raises `UnknownEvent`."""
-    try:
-        return _events[api_name.lower()]
-    except KeyError:
-        raise UnknownEvent(f"There is no platform event named {api_name!r}.") from None
+    found = find_event(api_name)
+    if found is None:
+        raise UnknownEvent(f"There is no platform event named {api_name!r}.")
+    return found
+
+
+def find_event(api_name: str) -> "EventType | None":
+    """Return a platform event by its API name, in any case; `None` when there is none."""
+    return _events.get(api_name.lower())
 
 
 def all_events() -> "list[EventType]":

@@ -3,10 +3,10 @@
 from datetime import timedelta
 
 from events import registry
+from events.channels import carrying
 from events.conf import options
 from events.logs.base import EventLog, Retention
-from events.models import Subscription, SubscriptionState, Topic, TopicKind
-from events.names import carried_by
+from events.models import Subscription, SubscriptionState, Topic
 from isthmus import clock
 from isthmus.logs import get_logger
 
@@ -23,10 +23,10 @@ def trim(event_log: EventLog) -> int:
     """
     held, now = _unhandled(), clock.now()
     removed = 0
-    for topic in Topic.objects.exclude(kind=TopicKind.UNION).filter(kept_events__gt=0):
+    for topic in Topic.objects.filter(kept_events__gt=0):
         hours = topic.retention_hours or options.retention_hours
         rule = Retention(before=now - timedelta(hours=hours), bytes_kept=topic.retention_bytes)
-        positions = [held[name] for name in carried_by(topic.name) if name in held]
+        positions = [held[name] for name in carrying(topic.name) if name in held]
         removed += event_log.trim(
             topic.name, rule, limit=options.trim_batch_size, kept_after=min(positions, default=None)
         )

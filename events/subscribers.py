@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from events import registry
 from events.errors import InvalidSubscriber, Retryable
+from events.filters import parse_filter
 from events.names import topic_name
 from isthmus import correlation
 
@@ -101,7 +102,7 @@ def subscriber(
     batch_size: int = 2_000,
     name: str | None = None,
     start: Literal["earliest", "latest"] = "latest",
-    filter: Filter | None = None,  # noqa: A002 - the field's word for it
+    filter: Filter | str | None = None,  # noqa: A002 - the field's word for it
     one_correlation: bool = True,
     run_as: str = "",
     on_poison: Literal["park", "stop"] = "park",
@@ -111,9 +112,10 @@ def subscriber(
 
     `topic` is an event (`Order_Ready__e`), an object's change event (`ContactChangeEvent`), all of these
     (`ChangeEvents`) or a full topic name. The function gets at most `batch_size` events at once for which `filter` is
-    true, in a transaction that its cursor shares. With `one_correlation` they are all of one correlation, which is
-    bound while it runs; without it calls are larger, and `event.bound()` binds the correlation of each. It acts as
-    `run_as` (a user name; the automated process by default) and gets the fields that this user may read.
+    true (a function, or an expression such as `Amount__c > 100`), in a transaction that its cursor shares. With
+    `one_correlation` they are all of one correlation, which is bound while it runs; without it calls are larger, and
+    `event.bound()` binds the correlation of each. It acts as `run_as` (a user name; the automated process by default)
+    and gets the fields that this user may read.
 
     If it raises, what it wrote is rolled back and the same events come again after a delay that doubles: after
     `Retryable` up to nine times, after any other error up to three. Then the events that make it fail are looked for
@@ -125,7 +127,7 @@ def subscriber(
     `name` (the function's dotted path by default) is the identity of the subscription: it keeps its place as long as
     the name stays. A new subscription begins at `start`: with the oldest kept event, or with what comes from now on.
 
-    Raises `InvalidSubscriber` when the declaration makes no sense.
+    Raises `InvalidSubscriber` or `InvalidFilter` when the declaration makes no sense.
     """
     full_topic = topic_name(topic)
 
@@ -137,7 +139,7 @@ def subscriber(
                 handler=handler,
                 batch_size=batch_size,
                 start=start,
-                filter=filter,
+                filter=_as_function(filter),
                 one_correlation=one_correlation,
                 run_as=run_as,
                 on_poison=on_poison,
@@ -147,6 +149,13 @@ def subscriber(
         return handler
 
     return register
+
+
+def _as_function(given: Filter | str | None) -> Filter | None:
+    if not isinstance(given, str):
+        return given
+    takes = parse_filter(given).takes
+    return lambda event: takes(event.payload)
 
 
 def _path_of(handler: Handler) -> str:

@@ -6,7 +6,7 @@ def test_an_order_that_is_ready_is_shipped(db, event_bus):
     assert Shipment.objects.get().order_number == "A1"
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -16,11 +16,11 @@ import pytest
 from events import outbox, registry
 from events.actions import synchronise
 from events.delivery import deliver_batch
-from events.errors import ReplayIdExpired, UnknownTopic
 from events.json_text import encode
 from events.logs import DatabaseEventLog, EventLog, NewEvent, Retention
+from events.logs.base import Ends
 from events.models import EventLogEntry, OutboxEvent, Subscription
-from events.names import UNION_TOPIC, carried_by, topic_name
+from events.names import topic_kind, topic_name
 from events.relay import Relay
 from events.subscribers import Event, Subscriber
 from isthmus import clock
@@ -99,8 +99,7 @@ class MemoryEventLog(EventLog):
     def __init__(self) -> None:
         self._events: list[tuple[datetime, Event]] = []
         self._last = 0
-        self._ends: dict[str, int] = {UNION_TOPIC: 0}
-        self._trimmed: dict[str, int] = {UNION_TOPIC: 0}
+        self._known: dict[str, Ends] = {}
 
     def append(self, events: Sequence[NewEvent]) -> list[int]:
         replay_ids = {event.event_uuid: event.replay_id for _, event in self._events}
@@ -111,30 +110,25 @@ class MemoryEventLog(EventLog):
             self._last += 1
             replay_ids[new.event_uuid] = self._last
             self._events.append((clock.now(), Event(replay_id=self._last, **vars(new))))
-            for topic in carried_by(new.topic):
-                self._ends[topic] = self._last
+            self._known[new.topic] = self._known[new.topic]._replace(last=self._last)
         return [replay_ids[event.event_uuid] for event in events]
 
-    def read(self, topic: str, *, after: int, limit: int) -> list[Event]:
-        if after < self.earliest(topic):
-            raise ReplayIdExpired
-        found = (event for _, event in self._events if event.replay_id > after and topic in carried_by(event.topic))
-        return list(found)[:limit]
+    def newest(self) -> int:
+        return self._last
 
-    def earliest(self, topic: str) -> int:
-        self._require(topic)
-        return self._trimmed[topic]
+    def _read(self, topics: Sequence[str], *, after: int, limit: int) -> tuple[list[Event], Mapping[str, Ends]]:
+        found = (event for _, event in self._events if event.replay_id > after and event.topic in topics)
+        return list(found)[:limit], self._ends(topics)
 
-    def latest(self, topic: str) -> int:
-        self._require(topic)
-        return self._ends[topic]
+    def _ends(self, topics: Iterable[str]) -> Mapping[str, Ends]:
+        return {topic: self._known[topic] for topic in topics if topic in self._known}
 
-    def latest_of(self, topics: Iterable[str]) -> dict[str, int]:
-        return {topic: self._ends[topic] for topic in topics if topic in self._ends}
+    def _newest_before(self, topics: Sequence[str], moment: datetime) -> int | None:
+        older = [event.replay_id for at, event in self._events if at < moment and event.topic in topics]
+        return max(older, default=None)
 
-    def position_at(self, topic: str, moment: datetime) -> int:
-        older = [event.replay_id for at, event in self._events if at < moment and topic in carried_by(event.topic)]
-        return max(older, default=self.earliest(topic))
+    def _change_topics(self) -> Iterable[str]:
+        return [topic for topic in self._known if topic_kind(topic) == "data"]
 
     def trim(self, topic: str, rule: Retention, *, limit: int, kept_after: int | None = None) -> int:
         of_topic = [(at, event) for at, event in self._events if event.topic == topic]
@@ -146,19 +140,14 @@ class MemoryEventLog(EventLog):
                 break
             surplus -= _size(event)
             removed.append(event)
-        for name in carried_by(topic) if removed else ():
-            self._trimmed[name] = max(removed[-1].replay_id, self._trimmed[name])
+        if removed:
+            self._known[topic] = self._known[topic]._replace(trimmed=removed[-1].replay_id)
         self._events = [(at, event) for at, event in self._events if event not in removed]
         return len(removed)
 
     def ensure_topics(self, topics: Iterable[str]) -> None:
         for topic in topics:
-            self._ends.setdefault(topic, 0)
-            self._trimmed.setdefault(topic, 0)
-
-    def _require(self, topic: str) -> None:
-        if topic not in self._ends:
-            raise UnknownTopic(f"There is no topic named {topic!r}.")
+            self._known.setdefault(topic, Ends(0, 0))
 
 
 def _size(event: Event) -> int:

@@ -12,12 +12,12 @@ from django.views.decorators.http import require_POST, require_safe
 
 from events import actions, parking, registry
 from events.actions.steering import Place
+from events.channels import carrying
 from events.conf import options
 from events.console import listed, status_of
 from events.errors import EventError, SkipRefused
 from events.logs import get_event_log
 from events.models import EventDefinition, EventLogEntry, OutboxEvent, ParkedEvent, ParkedState, Subscription, Topic
-from events.names import carried_by
 from events.usage import allocations, published_this_hour
 from isthmus.console.access import requires
 from isthmus.console.filters import FilterForm
@@ -112,7 +112,7 @@ def log(request: HttpRequest) -> HttpResponse:
 def event(request: HttpRequest, replay_id: int) -> HttpResponse:
     """Show one event with its payload and schema."""
     found = get_object_or_404(EventLogEntry.objects.select_related("topic", "schema"), pk=replay_id)
-    readers = Subscription.objects.filter(topic__name__in=carried_by(found.topic.name), cursor__gte=found.replay_id)
+    readers = Subscription.objects.filter(topic__name__in=carrying(found.topic.name), cursor__gte=found.replay_id)
     return render(request, "events/event.html", {"event": found, "readers": readers})
 
 

@@ -2,21 +2,25 @@
 
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import transaction
 
-from events import staged
+from events import channels, staged
+from events.channels import Source
+from events.errors import ReplayIdExpired, UnknownTopic
 from events.models import OutboxEvent
+from events.names import UNION_TOPIC, topic_kind
 from events.series import COMMIT_SERIES, lock
 from events.subscribers import Event
 from isthmus import wakeups
 
-__all__ = ["LOGGED", "EventLog", "NewEvent", "Retention"]
+__all__ = ["LOGGED", "Ends", "EventLog", "NewEvent", "Retention"]
 
 LOGGED = "logged"
 """The channel on which readers are woken: the log has new events."""
@@ -46,6 +50,15 @@ class Retention:
     """Those that entered the log before that time."""
     bytes_kept: int | None = None
     """The oldest ones beyond that size of all payloads; `None`: as many as there are."""
+
+
+class Ends(NamedTuple):
+    """Where a topic begins and ends."""
+
+    trimmed: int
+    """The newest event that is no longer kept; 0 while all are."""
+    last: int
+    """The newest event; 0 while there was none."""
 
 
 class EventLog(ABC):
@@ -82,31 +95,86 @@ class EventLog(ABC):
                 wakeups.ring(LOGGED)
             return staged.remove(transactions)
 
-    @abstractmethod
     def read(self, topic: str, *, after: int, limit: int) -> list[Event]:
-        """Return up to `limit` events of the topic that follow `after`, in order. `/data/ChangeEvents` has them all.
+        """Return up to `limit` events that the topic carries and that follow `after`, in order.
 
-        Raises `UnknownTopic`, and `ReplayIdExpired` when events that follow `after` are no longer kept.
+        Of a channel these are all events of its members; `channels.narrowed` applies its filters. Raises
+        `UnknownTopic`, and `ReplayIdExpired` when events that follow `after` are no longer kept.
         """
+        sources = self._sources(topic)
+        found, ends = self._read([source.topic for source in sources], after=after, limit=limit)
+        earliest = _earliest(sources, ends)
+        if after < earliest:
+            raise ReplayIdExpired(
+                f"Events of {topic} after replay id {after} are no longer kept; the oldest that can be read follow "
+                f"{earliest}."
+            )
+        return found
 
-    @abstractmethod
     def earliest(self, topic: str) -> int:
         """Return the position before the oldest kept event. Raises `UnknownTopic`."""
+        sources = self._sources(topic)
+        return _earliest(sources, self._ends([source.topic for source in sources]))
 
-    @abstractmethod
+    def latest(self, topic: str) -> int:
+        """Return the position after the newest event. Raises `UnknownTopic`."""
+        sources = self._sources(topic)
+        return self._latest(sources, self._ends([source.topic for source in sources]))
+
+    def latest_of(self, topics: Iterable[str]) -> dict[str, int]:
+        """Return `latest` for many topics at once; unknown ones are left out."""
+        sources = {}
+        for topic in topics:
+            with suppress(UnknownTopic):
+                sources[topic] = self._sources(topic)
+        ends = self._ends({source.topic for found in sources.values() for source in found})
+        return {
+            topic: self._latest(found, ends)
+            for topic, found in sources.items()
+            if all(source.topic in ends for source in found)
+        }
+
     def position_at(self, topic: str, moment: datetime) -> int:
         """Return the position before the oldest kept event that entered the log at or after `moment`.
 
         Raises `UnknownTopic`.
         """
+        sources = self._sources(topic)
+        older = self._newest_before([source.topic for source in sources], moment)
+        return self.earliest(topic) if older is None else older
+
+    def _sources(self, topic: str) -> Sequence[Source]:
+        if topic == UNION_TOPIC:
+            return [Source(topic=name) for name in self._change_topics()]
+        if topic_kind(topic) == "channel":
+            return channels.sources(topic)
+        return [Source(topic=topic)]
+
+    def _latest(self, sources: Sequence[Source], ends: Mapping[str, Ends]) -> int:
+        if not sources:
+            # Nothing is carried yet: whoever begins now is owed nothing that is there already.
+            return self.newest()
+        return max(_ends_of(source, ends).last for source in sources)
 
     @abstractmethod
-    def latest(self, topic: str) -> int:
-        """Return the position after the newest event. Raises `UnknownTopic`."""
+    def newest(self) -> int:
+        """Return the replay id of the newest event of all topics; 0 when there was none."""
 
     @abstractmethod
-    def latest_of(self, topics: Iterable[str]) -> dict[str, int]:
-        """Return `latest` for many topics at once; unknown ones are left out."""
+    def _read(self, topics: Sequence[str], *, after: int, limit: int) -> tuple[list[Event], Mapping[str, Ends]]:
+        """Return up to `limit` events of these topics after `after`, and the ends, not older than the events."""
+
+    @abstractmethod
+    def _ends(self, topics: Iterable[str]) -> Mapping[str, Ends]:
+        """Return where these topics begin and end; unknown ones are left out."""
+
+    @abstractmethod
+    def _newest_before(self, topics: Sequence[str], moment: datetime) -> int | None:
+        """Return the newest kept event of these topics that entered the log before `moment`; `None`: there is none."""
+
+    @abstractmethod
+    def _change_topics(self) -> Iterable[str]:
+        """Return the topics that carry the change events of one object each."""
 
     @abstractmethod
     def trim(self, topic: str, rule: Retention, *, limit: int, kept_after: int | None = None) -> int:
@@ -118,6 +186,19 @@ class EventLog(ABC):
     @abstractmethod
     def ensure_topics(self, topics: Iterable[str]) -> None:
         """Make the topics known, empty ones too."""
+
+
+def _earliest(sources: Sequence[Source], ends: Mapping[str, Ends]) -> int:
+    trimmed = ((source, _ends_of(source, ends).trimmed) for source in sources)
+    # What went before a topic became a member of the channel was never owed to the channel's readers.
+    return max((at for source, at in trimmed if at > source.joined_at), default=0)
+
+
+def _ends_of(source: Source, ends: Mapping[str, Ends]) -> Ends:
+    found = ends.get(source.topic)
+    if found is None:
+        raise UnknownTopic(f"There is no topic named {source.topic!r}.")
+    return found
 
 
 def _new_event(row: OutboxEvent, sequence_number: int) -> NewEvent:

@@ -1,7 +1,7 @@
 """The event log in tables of the database."""
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from django.db import connection, transaction
@@ -9,12 +9,11 @@ from django.db.models import F, Max, QuerySet
 
 from events import topics as known_topics
 from events import usage
-from events.errors import ReplayIdExpired, UnknownTopic
+from events.errors import UnknownTopic
 from events.json_text import encode
-from events.logs.base import EventLog, NewEvent, Retention
+from events.logs.base import Ends, EventLog, NewEvent, Retention
 from events.logs.database_moves import move_staged
 from events.models import EventLogEntry, Topic, TopicKind
-from events.names import UNION_TOPIC
 from events.series import REPLAY_SERIES, advance, lock
 from events.subscribers import Event
 from isthmus import clock
@@ -52,40 +51,29 @@ class DatabaseEventLog(EventLog):
     def take_staged(self, limit: int) -> int:
         return move_staged(connection, limit=limit, now=clock.now())
 
-    def read(self, topic: str, *, after: int, limit: int) -> list[Event]:
-        entries = EventLogEntry.objects.of_topic(topic).filter(replay_id__gt=after).select_related("topic")
+    def newest(self) -> int:
+        return Topic.objects.aggregate(newest=Max("last_replay_id"))["newest"] or 0
+
+    def _read(self, topics: Sequence[str], *, after: int, limit: int) -> tuple[list[Event], Mapping[str, Ends]]:
+        entries = _of_topics(topics).filter(replay_id__gt=after).select_related("topic")
         found = list(entries.order_by("replay_id")[:limit])
-        # Known from the events of a topic itself; otherwise asked after them, so that a trim in between is noticed.
-        is_single = found and topic != UNION_TOPIC
-        earliest = found[0].topic.trimmed_replay_id if is_single else self.earliest(topic)
-        if after < earliest:
-            raise ReplayIdExpired(
-                f"Events of {topic} after replay id {after} are no longer kept; the oldest that can be read follow "
-                f"{earliest}."
-            )
-        return [_event(entry) for entry in found]
+        events = [_event(entry) for entry in found]
+        # Known from the events of one topic; otherwise asked after them, so that a trim in between is noticed.
+        if len(topics) == 1 and found:
+            return events, {found[0].topic.name: Ends(found[0].topic.trimmed_replay_id, found[-1].replay_id)}
+        return events, self._ends(topics)
 
-    def earliest(self, topic: str) -> int:
-        if topic == UNION_TOPIC:
-            return _of_changes().aggregate(newest=Max("trimmed_replay_id"))["newest"] or 0
-        return _topic(topic).trimmed_replay_id
+    def _ends(self, topics: Iterable[str]) -> Mapping[str, Ends]:
+        rows = Topic.objects.filter(name__in=list(topics))
+        found = rows.values_list("name", "trimmed_replay_id", "last_replay_id")
+        return {name: Ends(trimmed, last) for name, trimmed, last in found}
 
-    def position_at(self, topic: str, moment: datetime) -> int:
-        before = EventLogEntry.objects.of_topic(topic).filter(published_at__lt=moment)
-        newest = before.order_by("-published_at", "-replay_id").values_list("replay_id", flat=True).first()
-        return self.earliest(topic) if newest is None else newest
+    def _newest_before(self, topics: Sequence[str], moment: datetime) -> int | None:
+        before = _of_topics(topics).filter(published_at__lt=moment)
+        return before.order_by("-published_at", "-replay_id").values_list("replay_id", flat=True).first()
 
-    def latest(self, topic: str) -> int:
-        if topic == UNION_TOPIC:
-            return _of_changes().aggregate(newest=Max("last_replay_id"))["newest"] or 0
-        return _topic(topic).last_replay_id
-
-    def latest_of(self, topics: Iterable[str]) -> dict[str, int]:
-        wanted = list(topics)
-        ends = dict(Topic.objects.filter(name__in=wanted).values_list("name", "last_replay_id"))
-        if UNION_TOPIC in wanted:
-            ends[UNION_TOPIC] = self.latest(UNION_TOPIC)
-        return ends
+    def _change_topics(self) -> Iterable[str]:
+        return Topic.objects.filter(kind=TopicKind.DATA).values_list("name", flat=True)
 
     def trim(self, topic: str, rule: Retention, *, limit: int, kept_after: int | None = None) -> int:
         found = _topic(topic)
@@ -114,8 +102,11 @@ class DatabaseEventLog(EventLog):
         known_topics.ensure(topics)
 
 
-def _of_changes() -> QuerySet[Topic]:
-    return Topic.objects.filter(kind=TopicKind.DATA)
+def _of_topics(topics: Sequence[str]) -> QuerySet[EventLogEntry]:
+    # One topic by its name alone: then the index on topic and place serves.
+    return EventLogEntry.objects.filter(
+        **({"topic__name": topics[0]} if len(topics) == 1 else {"topic__name__in": topics})
+    )
 
 
 def _end_by_time(topic: Topic, before: datetime) -> int:

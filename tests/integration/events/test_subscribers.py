@@ -338,6 +338,13 @@ def test_a_filter_leaves_events_out_and_the_cursor_moves_all_the_same(counted, e
     assert Subscription.objects.with_lag().get(name="odd").lag == 0
 
 
+def test_a_filter_may_be_an_expression(counted, event_bus, seen):
+    with subscribed(seen, "Counted__e", filter="Number__c >= 2 AND Note__c != 'x'"):
+        bus.publish([counted(number=1), counted(number=2), counted(number=3, note="X")])
+        event_bus.deliver()
+    assert seen.numbers() == [2]
+
+
 def test_an_event_that_the_filter_cannot_judge_is_parked_and_the_others_are_handled(
     counted, event_bus, seen, moving_clock
 ):

@@ -16,6 +16,7 @@ from isthmus.objects.capture.changes import WHOLE_OBJECT_ID, Change, ChangeType
 from isthmus.objects.capture.context import WriteContext, read_context
 from isthmus.objects.models import RawChange, RawOperation
 from isthmus.objects.object_types import ObjectType
+from isthmus.objects.reading import told_fields
 from isthmus.objects.record_ids import encode
 from isthmus.objects.wire_values import to_wire
 
@@ -23,7 +24,6 @@ __all__ = ["as_changes", "readable"]
 
 log = get_logger(__name__)
 
-_LEFT_OUT = {"Id", "IsDeleted", "SystemModstamp"}
 _STAMPS = {"LastModifiedDate", "LastModifiedById"}
 
 
@@ -90,9 +90,7 @@ class _Shaper:
     def __init__(self, object_type: ObjectType) -> None:
         fields = {field.attname: field for field in _model_of(object_type)._meta.concrete_fields}
         self._columns = [
-            (fields[told.attname].column, told, _reader(fields[told.attname]))
-            for told in object_type.fields
-            if told.attname in fields and not told.calculated and told.api_name not in _LEFT_OUT
+            (fields[told.attname].column, told, _reader(fields[told.attname])) for told in told_fields(object_type)
         ]
         deleted = fields.get("is_deleted") if getattr(object_type.model, "soft_deletes", False) else None
         self._deleted = deleted.column if deleted is not None else ""
