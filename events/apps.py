@@ -12,9 +12,10 @@ class EventsConfig(AppConfig):
     verbose_name = "Events"
 
     def ready(self) -> None:
-        from events import checks, console, grants, migrations_done, probes, registry, sobjects
+        from events import checks, console, grants, made_definitions, migrations_done, probes, registry, sobjects
         from isthmus.access.registry import register_grant_kind
         from isthmus.audit.registry import AuditAction, register_actions
+        from isthmus.objects import catalogue
         from isthmus.objects import registry as objects
         from isthmus.objects.capture.triggers.switching import tracking_switched
 
@@ -22,8 +23,10 @@ class EventsConfig(AppConfig):
         from events import credential_events  # it names an event, which is there only now
 
         autodiscover_modules("subscribers")
-        for object_type in sobjects.object_types(registry.all_events()):
+        for object_type in sobjects.declared_object_types(registry.declared_events()):
             objects.register(object_type)
+        registry.add_source(made_definitions)
+        catalogue.look_further(made_definitions.find)
         credential_events.connect()
         tracking_switched.connect(migrations_done.follow_tracking, dispatch_uid="events.tracking")
         register_grant_kind(grants.EVENT_GRANTS)
@@ -35,6 +38,7 @@ class EventsConfig(AppConfig):
             AuditAction(name="events.channel_changed", label="Channel changed"),
             AuditAction(name="events.channel_member_changed", label="Member of a channel changed"),
             AuditAction(name="events.channel_member_removed", label="Member of a channel removed"),
+            AuditAction(name="events.definition_changed", label="Platform event defined"),
             AuditAction(name="events.parked_redriven", label="Parked event driven again"),
             AuditAction(name="events.parked_discarded", label="Parked event discarded"),
         )

@@ -10,9 +10,9 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["AvroSchema", "change_event_schema", "nullable", "platform_event_schema"]
+__all__ = ["AvroSchema", "PlainField", "change_event_schema", "nullable", "platform_event_schema"]
 
 NAMESPACE = "com.sforce.eventbus"
 
@@ -60,21 +60,34 @@ class AvroSchema:
         digest = hashlib.md5(normalised.encode(), usedforsecurity=False).digest()
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
-    def plain_fields(self) -> Iterator[tuple[str, str, str]]:
-        """Yield name, Avro type and data type of every field with a single value, those of the header by their path."""
+    def plain_fields(self) -> Iterator["PlainField"]:
+        """Yield every field with a single value, those of the header by their path (`ChangeEventHeader.changeType`)."""
         yield from _plain(json.loads(self.document)["fields"], "")
 
 
-def _plain(fields: Iterable[Mapping[str, Any]], path: str) -> Iterator[tuple[str, str, str]]:
+class PlainField(NamedTuple):
+    """A field with a single value."""
+
+    name: str
+    avro_type: str
+    data_type: str
+    """As the `doc` tells it: `DateTime`; "" when it does not."""
+    is_nullable: bool
+    has_default: bool
+
+
+def _plain(fields: Iterable[Mapping[str, Any]], path: str) -> Iterator[PlainField]:
     for field in fields:
         branches = field["type"] if isinstance(field["type"], list) else [field["type"]]
         (found,) = (branch for branch in branches if branch != "null")
+        name, is_nullable, has_default = f"{path}{field['name']}", "null" in branches, "default" in field
         if isinstance(found, str):
-            yield f"{path}{field['name']}", found, field.get("doc", "").partition(":")[2]
+            data_type = field.get("doc", "").partition(":")[2]
+            yield PlainField(name, found, data_type, is_nullable, has_default)
         elif found["type"] == "enum":
-            yield f"{path}{field['name']}", "string", ""
+            yield PlainField(name, "string", "", is_nullable, has_default)
         elif found["type"] == "record":
-            yield from _plain(found["fields"], f"{field['name']}.")
+            yield from _plain(found["fields"], f"{name}.")
 
 
 def nullable(name: str, avro_type: str, doc: str) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def check_member(topic: str, filter_expression: str, enriched_fields: Sequence[s
         raise InvalidFilter("Only change events get further fields; platform events carry what was published.")
     if len(enriched_fields) > MOST_ENRICHED:
         raise InvalidFilter(f"At most {MOST_ENRICHED} fields are added, not {len(enriched_fields)}.")
-    known = {name for name, *_ in schema.plain_fields() if "." not in name}
+    known = {field.name for field in schema.plain_fields() if "." not in field.name}
     if unknown := sorted(set(enriched_fields) - known):
         raise InvalidFilter(f"{schema.record_name} has no field {', '.join(unknown)}.")
 

@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Self
 
 from events import bus, registry
 from events.avro import AvroSchema, nullable, platform_event_schema
+from events.avro_values import to_avro_value
 from events.errors import EventRefused, InvalidDefinition, PayloadProblem
 from events.fields import Checkbox, Date, DateTime, EventField, LongText, Number, RecordIdField, Text, ValueRefused
 from isthmus import ids
@@ -34,6 +35,7 @@ __all__ = [
     "PublishBehavior",
     "RecordIdField",
     "Text",
+    "is_api_name",
 ]
 
 _API_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*__e")
@@ -41,6 +43,11 @@ _LONGEST_NAME = 43  # Salesforce: 40 characters and the suffix.
 _DEDUPLICATION = uuid.UUID("6a0d4f6e-0f43-4c53-9f3c-7d9f0f1d5c11")
 _SERVER_FIELDS = {"createddate", "createdbyid", "replayid", "eventuuid"}
 """What the platform stamps itself; given values are ignored, as Salesforce ignores them."""
+
+
+def is_api_name(name: str) -> bool:
+    """Return whether a platform event can have this API name."""
+    return _API_NAME.fullmatch(name) is not None and len(name) <= _LONGEST_NAME
 
 
 class PublishBehavior(StrEnum):
@@ -122,12 +129,14 @@ class PlatformEvent:
             else:
                 self._unknown.append(name)
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, *, is_declared: bool = True, **kwargs: Any) -> None:
+        """Describe the event, and register it if the code declares it."""
         super().__init_subclass__(**kwargs)
         if "api_name" not in vars(cls):
             raise InvalidDefinition(f"{cls.__qualname__} has no api_name, such as `Order_Ready__e`.")
         cls.event_type = EventType(cls)
-        registry.register_event(cls.event_type)
+        if is_declared:
+            registry.register_event(cls.event_type)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.event_uuid}>"
@@ -220,7 +229,7 @@ def _fields_of(declared: type[PlatformEvent]) -> tuple[EventField[Any], ...]:
 
 
 def _refuse_wrong_names(event_type: EventType) -> None:
-    if not _API_NAME.fullmatch(event_type.api_name) or len(event_type.api_name) > _LONGEST_NAME:
+    if not is_api_name(event_type.api_name):
         raise InvalidDefinition(
             f"{event_type.api_name!r} is not a platform event's API name: letters, digits and single underscores, "
             f"the suffix `__e`, at most {_LONGEST_NAME} characters."
@@ -242,5 +251,9 @@ def _refuse_wrong_settings(event_type: EventType) -> None:
 def _avro_field(field: EventField[Any]) -> dict[str, Any]:
     doc = f"Data:{field.doc_type}"
     if field.required:
-        return {"name": field.api_name, "type": field.avro_type, "doc": doc}
+        # With a default, events without the field can still be read as events of this version.
+        given = (
+            {} if field.default is None else {"default": to_avro_value(field.doc_type, field.to_json(field.default))}
+        )
+        return {"name": field.api_name, "type": field.avro_type, "doc": doc, **given}
     return nullable(field.api_name, field.avro_type, doc)

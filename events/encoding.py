@@ -5,8 +5,7 @@ list of fields a list of bitmaps, as the schema's `doc` and `bitmaps.py` say.
 """
 
 import json
-from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from collections.abc import Mapping
 from functools import lru_cache
 from io import BytesIO
 from typing import Any
@@ -14,17 +13,14 @@ from typing import Any
 import fastavro
 
 from events.avro import AvroSchema
+from events.avro_values import CONVERTERS, Converter
 from events.bitmaps import from_bitmaps, to_bitmaps
 from events.changes import HEADER
 from events.errors import UndecodablePayload
-from events.fields import format_datetime
 
 __all__ = ["from_avro", "to_avro"]
 
 FIELD_LISTS = ("nulledFields", "diffFields", "changedFields")
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 def to_avro(schema: AvroSchema, payload: Mapping[str, Any]) -> bytes:
@@ -69,48 +65,6 @@ def from_avro(schema: AvroSchema, data: bytes) -> dict[str, Any]:
     return {name: value for name, value in record.items() if value is not None or name in nulled}
 
 
-Converter = Callable[[Any], Any]
-
-
-def _milliseconds(text: str) -> int:
-    return (datetime.fromisoformat(text) - _EPOCH) // _MILLISECOND
-
-
-def _moment(milliseconds: int) -> str:
-    return format_datetime(_EPOCH + milliseconds * _MILLISECOND)
-
-
-def _day_in_milliseconds(text: str) -> int:
-    return (date.fromisoformat(text) - _EPOCH.date()) // _MILLISECOND
-
-
-def _day(milliseconds: int) -> str:
-    return (_EPOCH + milliseconds * _MILLISECOND).date().isoformat()
-
-
-def _time_in_milliseconds(text: str) -> int:
-    found = time.fromisoformat(text)
-    return ((found.hour * 60 + found.minute) * 60 + found.second) * 1000 + found.microsecond // 1000
-
-
-def _time(milliseconds: int) -> str:
-    return (_EPOCH + milliseconds * _MILLISECOND).time().isoformat(timespec="milliseconds") + "Z"
-
-
-def _text(value: Any) -> str:
-    # Long texts stay what they are; the values of a JSON field travel as JSON.
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-_CONVERTERS: dict[str, tuple[Converter, Converter]] = {
-    "DateTime": (_milliseconds, _moment),
-    "DateOnly": (_day_in_milliseconds, _day),
-    "TimeOnly": (_time_in_milliseconds, _time),
-    "StringPlusClob": (_text, lambda value: value),
-}
-"""By the data type in a field's `doc`: from JSON to Avro and back. The others look alike in both."""
-
-
 @lru_cache(maxsize=512)
 def _parsed(document: str) -> Any:
     return fastavro.parse_schema(json.loads(document))
@@ -132,6 +86,6 @@ def _converters(document: str) -> dict[str, tuple[Converter, Converter]]:
     found = {}
     for field in _fields(document):
         data_type = field.get("doc", "").split(":")[1:2]
-        if data_type and data_type[0] in _CONVERTERS:
-            found[field["name"]] = _CONVERTERS[data_type[0]]
+        if data_type and data_type[0] in CONVERTERS:
+            found[field["name"]] = CONVERTERS[data_type[0]]
     return found

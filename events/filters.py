@@ -266,9 +266,9 @@ def _like(pattern: str) -> Any:
 
 def _kinds(schema: AvroSchema) -> dict[str, str]:
     """Return what kind of literal each field takes; of the header its single values."""
-    found = {}
-    for name, avro_type, data_type in schema.plain_fields():
-        by_data_type = {"DateTime": "moment", "DateOnly": "day", "TimeOnly": "text"}
-        by_avro_type = {"string": "text", "boolean": "boolean"}
-        found[name] = by_data_type.get(data_type) or by_avro_type.get(avro_type, "number")
-    return found
+    by_data_type = {"DateTime": "moment", "DateOnly": "day", "TimeOnly": "text"}
+    by_avro_type = {"string": "text", "boolean": "boolean"}
+    return {
+        field.name: by_data_type.get(field.data_type) or by_avro_type.get(field.avro_type, "number")
+        for field in schema.plain_fields()
+    }

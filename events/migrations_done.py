@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db import connections
 
-from events import calling, publishers, schemas, topics, usage
+from events import calling, made_definitions, publishers, schemas, topics, usage
 from events.actions import synchronise
 from events.models import EventDefinition
 
@@ -20,7 +20,7 @@ def synchronise_tables(*, using: str, **_: Any) -> None:
 
 def forget() -> None:
     """Let this process ask the database again for everything that it remembers of it: the tables were emptied."""
-    for module in (calling, publishers, schemas, topics, usage):
+    for module in (calling, made_definitions, publishers, schemas, topics, usage):
         module.forget()
 
 

@@ -4,6 +4,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 
 from events import querysets
+from events.avro import AvroSchema
 from events.json_text import JsonTextField
 from events.subscribers import Event
 from isthmus import clock, ids
@@ -13,6 +14,8 @@ __all__ = [
     "ChannelKind",
     "ChannelMember",
     "EventDefinition",
+    "EventFieldDefinition",
+    "EventFieldKind",
     "EventLogEntry",
     "EventSchema",
     "EventUsage",
@@ -20,6 +23,7 @@ __all__ = [
     "OutboxEvent",
     "ParkedEvent",
     "ParkedState",
+    "PublishBehaviorChoice",
     "Subscription",
     "SubscriptionState",
     "Topic",
@@ -40,6 +44,10 @@ class EventSchema(models.Model):
 
     def __str__(self) -> str:
         return f"{self.record_name} {self.schema_id}"
+
+    def as_avro(self) -> AvroSchema:
+        """Return the schema itself."""
+        return AvroSchema(self.record_name, self.document)
 
 
 class TopicKind(models.TextChoices):
@@ -144,22 +152,77 @@ class ChannelMember(models.Model):
         return f"{self.topic}"
 
 
-class EventDefinition(models.Model):
-    """The platform events that the code declares, for pages and permissions. The code is the truth."""
+class PublishBehaviorChoice(models.TextChoices):
+    """When an event leaves."""
 
-    api_name = models.CharField(max_length=80, unique=True)
+    AFTER_COMMIT = "PublishAfterCommit", "After commit"
+    IMMEDIATELY = "PublishImmediately", "Immediately"
+
+
+class EventDefinition(models.Model):
+    """A platform event: declared by the code, which is the truth then, or made by an administrator, with its fields."""
+
+    api_name = models.CharField("API name", max_length=80, unique=True, help_text="Such as Order_Ready__e.")
     label = models.CharField(max_length=80)
     description = models.TextField(blank=True)
-    topic = models.OneToOneField(Topic, on_delete=models.PROTECT, related_name="definition")
-    schema = models.ForeignKey(EventSchema, on_delete=models.PROTECT, related_name="+", verbose_name="current schema")
-    declared_in = models.CharField(max_length=255, help_text="Dotted path of the class.")
-    is_declared = models.BooleanField(default=True, help_text="Whether the code still declares it.")
+    topic = models.OneToOneField(Topic, on_delete=models.PROTECT, related_name="definition", editable=False)
+    schema = models.ForeignKey(
+        EventSchema, on_delete=models.PROTECT, related_name="+", verbose_name="current schema", editable=False
+    )
+    declared_in = models.CharField(
+        max_length=255,
+        blank=True,
+        editable=False,
+        help_text="Dotted path of the class; empty: made by an administrator.",
+    )
+    is_active = models.BooleanField("can be published", default=True)
+    publish_behavior = models.CharField(
+        max_length=20, choices=PublishBehaviorChoice.choices, default=PublishBehaviorChoice.AFTER_COMMIT
+    )
+    partition_key = models.CharField(
+        max_length=80, blank=True, help_text="API name of the field whose values keep their order among themselves."
+    )
+    modified_at = models.DateTimeField(default=clock.now, editable=False)
 
     class Meta:
         ordering = ["label", "api_name"]
 
     def __str__(self) -> str:
         return self.label
+
+
+class EventFieldKind(models.TextChoices):
+    """The types of the fields of an event."""
+
+    TEXT = "Text", "Text"
+    LONG_TEXT = "LongText", "Long text"
+    NUMBER = "Number", "Number"
+    CHECKBOX = "Checkbox", "Checkbox"
+    DATE = "Date", "Date"
+    DATETIME = "DateTime", "Date and time"
+    RECORD_ID = "RecordIdField", "Record id"
+
+
+class EventFieldDefinition(models.Model):
+    """A field of an event that an administrator made."""
+
+    definition = models.ForeignKey(EventDefinition, on_delete=models.CASCADE, related_name="fields")
+    api_name = models.CharField("API name", max_length=80, help_text="Such as Order_Number__c.")
+    label = models.CharField(max_length=80, blank=True)
+    kind = models.CharField("type", max_length=20, choices=EventFieldKind.choices, default=EventFieldKind.TEXT)
+    is_required = models.BooleanField("required", default=False)
+    default_value = models.CharField("default", max_length=255, blank=True, help_text="Where none is given.")
+    length = models.PositiveIntegerField(null=True, blank=True, help_text="Longest text, in characters.")
+    precision = models.PositiveIntegerField(null=True, blank=True, help_text="Digits of a number.")
+    scale = models.PositiveIntegerField(null=True, blank=True, help_text="Of these, after the point.")
+    help_text = models.CharField(max_length=255, blank=True)
+
+    class Meta:
+        ordering = ["definition", "pk"]
+        constraints = [models.UniqueConstraint(fields=["definition", "api_name"], name="event_field_once")]
+
+    def __str__(self) -> str:
+        return self.api_name
 
 
 class OutboxEvent(models.Model):

@@ -1,8 +1,8 @@
-"""The platform events and subscribers that the code declares."""
+"""The platform events and subscribers that there are: those of the code, and events of other sources."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from events.errors import InvalidDefinition, InvalidSubscriber, UnknownEvent
 
@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from events.subscribers import Subscriber
 
 __all__ = [
+    "EventSource",
+    "add_source",
     "all_events",
     "all_subscribers",
+    "declared_events",
     "find_event",
     "get_event",
     "get_subscriber",
@@ -25,6 +28,7 @@ T = TypeVar("T")
 
 _events: "dict[str, EventType]" = {}
 _subscribers: "dict[str, Subscriber]" = {}
+_sources: "list[EventSource]" = []
 
 
 def register_event(event_type: "EventType") -> None:
@@ -47,12 +51,36 @@ def get_event(api_name: str) -> "EventType":
 
 def find_event(api_name: str) -> "EventType | None":
     """Return a platform event by its API name, in any case; `None` when there is none."""
-    return _events.get(api_name.lower())
+    declared = _events.get(api_name.lower())
+    if declared is not None:
+        return declared
+    return next((found for source in _sources if (found := source.find(api_name)) is not None), None)
 
 
 def all_events() -> "list[EventType]":
     """Return every platform event, by name."""
+    others = (found for source in _sources for found in source.all() if found.api_name.lower() not in _events)
+    return sorted([*_events.values(), *others], key=lambda event_type: event_type.api_name)
+
+
+def declared_events() -> "list[EventType]":
+    """Return the platform events that the code declares, by name."""
     return sorted(_events.values(), key=lambda event_type: event_type.api_name)
+
+
+class EventSource(Protocol):
+    """Knows platform events that the code does not declare. Of two with the same name the code's counts."""
+
+    def find(self, api_name: str) -> "EventType | None":
+        """Return the event of that API name, in any case; `None` when there is none."""
+
+    def all(self) -> "Iterable[EventType]":
+        """Return every event of the source."""
+
+
+def add_source(source: EventSource) -> None:
+    """Ask this source, too."""
+    _sources.append(source)
 
 
 def register_subscriber(subscriber: "Subscriber") -> None:

@@ -46,7 +46,7 @@ def get(schema_id: str) -> AvroSchema:
         row = EventSchema.objects.filter(pk=schema_id).first()
         if row is None:
             raise UnknownSchema(f"There is no schema {schema_id!r}.")
-        found = AvroSchema(row.record_name, row.document)
+        found = row.as_avro()
         if not connection.in_atomic_block:
             _documents[schema_id] = found
     return found

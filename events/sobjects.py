@@ -12,7 +12,7 @@ from isthmus.objects import record_ids
 from isthmus.objects.object_types import FieldKind, FieldType, ObjectType
 from isthmus.objects.results import Operation, SaveError, SaveResult
 
-__all__ = ["object_types"]
+__all__ = ["declared_object_types", "made_object_type"]
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -52,9 +52,15 @@ class EventWriter:
         return SaveResult(id=self._record_id, created=True, success=True, errors=(accepted,))
 
 
-def object_types(event_types: Sequence[EventType]) -> list[ObjectType]:
-    """Return the sObjects of the events. Key prefixes go by the place in the list: nothing stores them."""
+def declared_object_types(event_types: Sequence[EventType]) -> list[ObjectType]:
+    """Return the sObjects of the code's events. Key prefixes go by the place in the list: nothing stores them."""
     return [_object_type(event_type, _key_prefix(place)) for place, event_type in enumerate(event_types)]
+
+
+def made_object_type(event_type: EventType, number: int) -> ObjectType:
+    """Return the sObject of an event that an administrator made, the how manieth it is, from 1."""
+    # From the other end, so that they do not meet the code's.
+    return _object_type(event_type, _key_prefix(len(_DIGITS) ** 2 - number))
 
 
 def _key_prefix(place: int) -> str:

@@ -11,6 +11,7 @@ urlpatterns: list[URLPattern] = [
     path("events/log/<int:replay_id>/", views.event, name="event"),
     path("events/parked/", views.parked, name="parked"),
     path("events/parked/<int:parked_id>/<slug:act>/", views.decide, name="decide"),
+    path("events/publish/<slug:api_name>/", views.publish, name="publish"),
     path("events/subscriptions/<int:subscription_id>/", views.subscription, name="subscription"),
     path("events/subscriptions/<int:subscription_id>/<slug:act>/", views.steer, name="steer"),
 ]

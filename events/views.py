@@ -8,7 +8,7 @@ from django.contrib import messages
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from events import actions, parking, registry
 from events.actions.steering import Place
@@ -18,14 +18,16 @@ from events.console import listed, status_of
 from events.errors import EventError, SkipRefused
 from events.logs import get_event_log
 from events.models import EventDefinition, EventLogEntry, OutboxEvent, ParkedEvent, ParkedState, Subscription, Topic
+from events.publish_form import PublishForm
 from events.usage import allocations, published_this_hour
+from isthmus.access.errors import PermissionRefused
 from isthmus.console.access import requires
 from isthmus.console.filters import FilterForm
 from isthmus.console.paging import newest_first
 from isthmus.console.references import as_uuid
 from isthmus.objects.models import RawChange
 
-__all__ = ["EventFilters", "decide", "event", "log", "monitor", "parked", "steer", "subscription"]
+__all__ = ["EventFilters", "decide", "event", "log", "monitor", "parked", "publish", "steer", "subscription"]
 
 
 class EventFilters(FilterForm[EventLogEntry]):
@@ -114,6 +116,28 @@ def event(request: HttpRequest, replay_id: int) -> HttpResponse:
     found = get_object_or_404(EventLogEntry.objects.select_related("topic", "schema"), pk=replay_id)
     readers = Subscription.objects.filter(topic__name__in=carrying(found.topic.name), cursor__gte=found.replay_id)
     return render(request, "events/event.html", {"event": found, "readers": readers})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@requires("operate")
+def publish(request: HttpRequest, api_name: str) -> HttpResponse:
+    """Publish one event by hand, as the person who is signed in."""
+    event_type = registry.find_event(api_name)
+    if event_type is None:
+        raise Http404
+    form = PublishForm(event_type, request.POST if request.method == "POST" else None)
+    refused = ""
+    if request.method == "POST":
+        try:
+            event_uuid = form.publish(request.user)
+        except PermissionRefused as error:
+            refused = error.message
+        else:
+            if event_uuid:
+                messages.success(request, f"Published. Subscribers know it as {event_uuid}.")
+                return redirect("events:publish", event_type.api_name)
+    context = {"event_type": event_type, "form": form, "refused": refused, "tab": "publish"}
+    return render(request, "events/publish.html", context)
 
 
 class RewindForm(forms.Form):

@@ -9,7 +9,17 @@ from callouts.external_services.actions import register
 from callouts.external_services.models import CallbackReceipt, ExternalService, Invocation
 from callouts.models import IntegrationLogEntry
 from callouts.queue.models import BatchChunk, CalloutBatch, QueuedCallout
-from events.models import EventDefinition, EventLogEntry, EventSchema, OutboxEvent, ParkedEvent, Subscription, Topic
+from events.actions.defining import save_definition
+from events.models import (
+    EventDefinition,
+    EventFieldDefinition,
+    EventLogEntry,
+    EventSchema,
+    OutboxEvent,
+    ParkedEvent,
+    Subscription,
+    Topic,
+)
 from isthmus import clock, ids
 from isthmus.access.actions import assign, ensure_permission_set
 from isthmus.jobs.models import Job, JobLogLine, ProcessHeartbeat, Schedule
@@ -294,6 +304,16 @@ def make_everything() -> dict[str, object]:
         "receipt": receipt,
         "event": event,
         "subscription": subscription,
+        "definition": save_definition(
+            EventDefinition(api_name="Made__e", label=f"Made {HOSTILE}", description=HOSTILE),
+            [
+                EventFieldDefinition(api_name="Text__c", kind="Text", label=HOSTILE, is_required=True),
+                EventFieldDefinition(api_name="Note__c", kind="LongText", help_text=HOSTILE),
+                EventFieldDefinition(api_name="Day__c", kind="Date"),
+                EventFieldDefinition(api_name="Urgent__c", kind="Checkbox"),
+                EventFieldDefinition(api_name="Amount__c", kind="Number"),
+            ],
+        ),
     }
 
 
@@ -332,6 +352,7 @@ def page_addresses(made: dict[str, object]) -> dict[str, str]:
 def operating_addresses(made: dict[str, object]) -> dict[str, str]:
     """Return the address of every page that only operators open."""
     return {
+        "publish": f"/events/publish/{made['definition'].api_name}/",
         "edit": f"/queued-callouts/{made['queued'].pk}/edit/",
         "recover": "/queued-callouts/recover/?since=2026-01-01T00:00",
     }

@@ -6,6 +6,9 @@ from django.db import transaction
 
 from events import registry, schemas
 from events.changes import object_schema
+from events.compatibility import incompatibilities
+from events.definitions import EventType
+from events.errors import InvalidDefinition
 from events.logs import EventLog, get_event_log
 from events.models import EventDefinition, NumberSeries, Subscription, Topic
 from events.names import UNION_TOPIC, change_topic
@@ -71,7 +74,8 @@ def _write_subscriptions(event_log: EventLog, subscribers: list[Subscriber]) -> 
 
 
 def _write_definitions() -> None:
-    declared = registry.all_events()
+    declared = registry.declared_events()
+    _refuse_incompatible(declared)
     topics = {topic.name: topic for topic in Topic.objects.filter(name__in=[event.topic for event in declared])}
     EventDefinition.objects.bulk_create(
         [
@@ -82,16 +86,40 @@ def _write_definitions() -> None:
                 topic=topics[event.topic],
                 schema_id=schemas.keep(event.schema),
                 declared_in=event.declared_in,
-                is_declared=True,
+                is_active=True,
+                publish_behavior=event.publish_behavior,
+                partition_key=event.partition_key,
             )
             for event in declared
         ],
         update_conflicts=True,
         unique_fields=["api_name"],
-        update_fields=["label", "description", "schema", "declared_in", "is_declared"],
+        update_fields=[
+            "label",
+            "description",
+            "schema",
+            "declared_in",
+            "is_active",
+            "publish_behavior",
+            "partition_key",
+        ],
     )
     for event in declared:
         Topic.objects.filter(name=event.topic).update(
             retention_hours=event.retention_hours, retention_bytes=event.retention_bytes
         )
-    EventDefinition.objects.exclude(api_name__in=[event.api_name for event in declared]).update(is_declared=False)
+    gone = EventDefinition.objects.exclude(declared_in="").exclude(api_name__in=[event.api_name for event in declared])
+    gone.update(is_active=False)
+
+
+def _refuse_incompatible(declared: list[EventType]) -> None:
+    """Raise `InvalidDefinition` when the code changed an event so that the versions could not run side by side."""
+    known = EventDefinition.objects.select_related("schema").in_bulk(field_name="api_name")
+    problems = [
+        f"{event.api_name}: {problem}"
+        for event in declared
+        if event.api_name in known
+        for problem in incompatibilities(known[event.api_name].schema.as_avro(), event.schema)
+    ]
+    if problems:
+        raise InvalidDefinition(" ".join(problems))

@@ -1,6 +1,6 @@
 """The sObjects that exist, found by API name, by model or by key prefix."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from django.db import models
@@ -12,6 +12,7 @@ __all__ = [
     "all_objects",
     "generation",
     "get_object",
+    "look_further",
     "object_of_model",
     "object_of_prefix",
     "register",
@@ -22,6 +23,7 @@ __all__ = [
 _by_name: dict[str, ObjectType] = {}
 _by_model: dict[type[models.Model], ObjectType] = {}
 _by_prefix: dict[str, ObjectType] = {}
+_finders: list[Callable[[str], object]] = []
 _generation = 0
 
 
@@ -54,7 +56,7 @@ def register_temporarily(object_type: ObjectType) -> Iterator[ObjectType]:
 
 
 def unregister(object_type: ObjectType) -> None:
-    """Take an sObject away again (for tests)."""
+    """Take an sObject away again."""
     del _by_name[object_type.api_name.lower()], _by_prefix[object_type.key_prefix]
     if object_type.model is not None:
         del _by_model[object_type.model]
@@ -65,11 +67,18 @@ def get_object(api_name_or_model: str | type[models.Model]) -> ObjectType:
     """Return the sObject of that API name, whatever its case, or of that model. Raises `UnknownObject`."""
     if isinstance(api_name_or_model, str):
         found, asked = _by_name.get(api_name_or_model.lower()), api_name_or_model
+        if found is None and any(finder(asked) is not None for finder in _finders):
+            found = _by_name.get(asked.lower())
     else:
         found, asked = object_of_model(api_name_or_model), api_name_or_model.__name__
     if found is None:
         raise UnknownObject(f"sObject type '{asked}' is not supported.")
     return found
+
+
+def look_further(finder: Callable[[str], object]) -> None:
+    """Ask `finder` about API names that are not known: it registers the sObject and returns something, or `None`."""
+    _finders.append(finder)
 
 
 def object_of_model(model: type[models.Model]) -> ObjectType | None:

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db
 
 def test_tables_show_what_the_code_declares(counted, event_bus):
     found = EventDefinition.objects.get(api_name="Counted__e")
-    assert (found.label, found.description, found.is_declared) == ("Counted", "Carries a number.", True)
+    assert (found.label, found.description, found.is_active) == ("Counted", "Carries a number.", True)
     assert (found.topic.name, found.topic.kind) == ("/event/Counted__e", "event")
     assert found.schema.document == counted.event_type.schema.document
     assert set(Topic.objects.filter(name__startswith="/data/C").values_list("name", "kind")) >= {
@@ -41,7 +41,7 @@ def test_a_definition_that_the_code_lost_is_marked_and_its_schemas_stay(counted,
     with registry.register_temporarily():
         registry._events.pop("counted__e")
         actions.synchronise()
-    assert EventDefinition.objects.get(api_name="Counted__e").is_declared is False
+    assert EventDefinition.objects.get(api_name="Counted__e").is_active is False
     assert EventSchema.objects.filter(record_name="Counted__e").exists()
 
 

@@ -5,7 +5,7 @@ from django.contrib.auth import get_user_model
 
 from events import registry
 from events.models import OutboxEvent
-from events.sobjects import object_types
+from events.sobjects import declared_object_types
 from isthmus.access.actions import assign, ensure_permission_set
 from isthmus.access.errors import PermissionRefused
 from isthmus.objects.actions import Operation, save
@@ -16,8 +16,8 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def sobject(counted):
-    declared = [event_type for event_type in registry.all_events() if event_type is not counted.event_type]
-    *_, object_type = object_types([*declared, counted.event_type])
+    declared = [event_type for event_type in registry.declared_events() if event_type is not counted.event_type]
+    *_, object_type = declared_object_types([*declared, counted.event_type])
     with register_temporarily(object_type):
         yield object_type
 
@@ -78,5 +78,5 @@ def test_the_sobject_has_the_fields_of_the_event(sobject):
 
 
 def test_the_62nd_event_has_a_prefix_too(counted):
-    prefixes = [object_type.key_prefix for object_type in object_types([counted.event_type] * 63)]
+    prefixes = [object_type.key_prefix for object_type in declared_object_types([counted.event_type] * 63)]
     assert (prefixes[0], prefixes[61], prefixes[62]) == ("e00", "e0z", "e10")

@@ -1,22 +1,12 @@
 """The screens on which events are looked at and subscriptions are steered."""
 
-from typing import Any
-
-from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin, TabularInline
-from unfold.forms import PaginationInlineFormSet
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.admin import ModelAdmin
 
-from events import actions, channels, parking
-from events.actions.channels import remove_member, save_channel, save_member
-from events.errors import InvalidFilter
+from events import actions, parking
 from events.models import (
-    Channel,
-    ChannelMember,
-    EventDefinition,
     EventLogEntry,
     EventSchema,
     EventUsage,
@@ -25,8 +15,6 @@ from events.models import (
 )
 
 __all__ = [
-    "ChannelAdmin",
-    "EventDefinitionAdmin",
     "EventLogEntryAdmin",
     "EventSchemaAdmin",
     "EventUsageAdmin",
@@ -46,93 +34,6 @@ class ReadOnlyAdmin(ModelAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: object | None = None) -> list[str]:
         return [field.name for field in self.opts.fields]
-
-
-@admin.register(EventDefinition)
-class EventDefinitionAdmin(ReadOnlyAdmin):
-    """The platform events that the code declares."""
-
-    list_display = ("label", "api_name", "is_declared", "declared_in")
-    list_filter = ("is_declared",)
-    search_fields = ("api_name", "label")
-
-
-class NameListField(forms.CharField):
-    """Names in one line, apart by commas."""
-
-    widget = UnfoldAdminTextInputWidget
-
-    def prepare_value(self, value: Any) -> Any:
-        return ", ".join(value) if isinstance(value, list) else value
-
-    def to_python(self, value: Any) -> Any:
-        return list(dict.fromkeys(name.strip() for name in str(value or "").split(",") if name.strip()))
-
-    def has_changed(self, initial: Any, data: Any) -> bool:
-        return list(initial or []) != list(self.to_python(data))
-
-
-class ChannelMemberForm(forms.ModelForm):  # type: ignore[type-arg]  # the class takes no argument at run time
-    """Checks filter and fields against what is published."""
-
-    enriched_fields = NameListField(required=False, help_text="API names, apart by commas.")
-
-    class Meta:
-        model = ChannelMember
-        fields = ("topic", "filter_expression", "enriched_fields")
-
-    def clean(self) -> dict[str, Any]:
-        given: dict[str, Any] = super().clean() or {}
-        topic = given.get("topic")
-        if topic is not None:
-            try:
-                channels.check_member(
-                    topic.name, given.get("filter_expression", ""), given.get("enriched_fields") or []
-                )
-            except InvalidFilter as refused:
-                self.add_error("filter_expression", refused.message)
-        return given
-
-
-class ChannelMemberFormSet(PaginationInlineFormSet):
-    """Sees to it that a channel carries one kind of events."""
-
-    def clean(self) -> None:
-        super().clean()
-        for form in self.forms:
-            topic = form.cleaned_data.get("topic") if hasattr(form, "cleaned_data") else None
-            if topic is not None and topic.kind != self.instance.kind:
-                form.add_error("topic", f"The channel carries {self.instance.get_kind_display().lower()} only.")
-
-
-class ChannelMemberInline(TabularInline):
-    """The members of a channel."""
-
-    model = ChannelMember
-    form = ChannelMemberForm
-    formset = ChannelMemberFormSet
-    extra = 1
-
-
-@admin.register(Channel)
-class ChannelAdmin(ModelAdmin):
-    """Topics made of others, with filters and further fields."""
-
-    list_display = ("label", "name", "kind")
-    inlines = (ChannelMemberInline,)
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Channel | None = None) -> tuple[str, ...]:
-        return ("name", "kind") if obj else ()
-
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        save_channel(obj)
-
-    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
-        for member in formset.save(commit=False):
-            save_member(member)
-        for member in formset.deleted_objects:
-            remove_member(member)
-        formset.save_m2m()
 
 
 @admin.register(EventSchema)
