@@ -15,6 +15,7 @@ from django.db import connections
 
 from events import registry
 from events.actions import synchronise
+from events.completeness import Checker
 from events.conf import options
 from events.delivery import deliver_batch
 from events.held_leases import HeldLease
@@ -157,7 +158,7 @@ class HeartbeatPart(Part):
 
 
 class RelayPart(Part):
-    """Relays and trims while this process holds the lease. `moved` is called after each move."""
+    """Relays, checks and trims while this process holds the lease. `moved` is called after each move."""
 
     name = "relay"
 
@@ -168,6 +169,8 @@ class RelayPart(Part):
         self._moved = moved
         self._lease = HeldLease(RELAY_LEASE, holder, seconds=lambda: options.relay_lease_seconds)
         self._trim_at = 0.0
+        self._checker = Checker(event_log)
+        self._check_at = 0.0
 
     def turn(self) -> bool:
         if not self._lease.hold():
@@ -175,11 +178,18 @@ class RelayPart(Part):
         moved = self._relay.move()
         if moved:
             self._moved()
+        self._check()
         trimmed = self._trim()
         return bool(moved) or trimmed
 
     def finish(self) -> None:
         self._lease.release()
+
+    def _check(self) -> None:
+        now = clock.monotonic_seconds()
+        if now >= self._check_at:
+            self._checker.check()
+            self._check_at = now + options.check_interval_seconds
 
     def _trim(self) -> bool:
         now = clock.monotonic_seconds()

@@ -28,6 +28,9 @@ class EventOptions(Options, prefix="ISTHMUS_EVENTS_"):
     )
     trim_batch_size = option(1_000, help_text="Expired events removed in one transaction.", minimum=1, maximum=50_000)
     trim_interval_seconds = option(30.0, help_text="Seconds between two looks for expired events.", minimum=0.1)
+    check_interval_seconds = option(
+        5.0, help_text="Seconds between two checks that the log holds every event that entered it.", minimum=0.1
+    )
     relay_batch_size = option(
         10_000, help_text="Committed rows that the relay moves in one transaction.", minimum=1, maximum=50_000
     )

@@ -81,11 +81,17 @@ def metrics() -> Iterator[Metric]:
     outbox.add_metric(["changes"], RawChange.objects.count())
     yield outbox
     newest = GaugeMetricFamily("isthmus_topic_last_replay_id", "Replay id of the newest event.", labels=["topic"])
-    for name, last_replay_id in Topic.objects.filter(kind__in=TopicKind.of_their_own()).values_list(
-        "name", "last_replay_id"
-    ):
-        newest.add_metric([name], last_replay_id)
+    complete = GaugeMetricFamily(
+        "isthmus_topic_complete_until_seconds",
+        "Every event that was committed by then is in the log.",
+        labels=["topic"],
+    )
+    for topic in Topic.objects.filter(kind__in=TopicKind.of_their_own()):
+        newest.add_metric([topic.name], topic.last_replay_id)
+        if topic.complete_until is not None:
+            complete.add_metric([topic.name], topic.complete_until.timestamp())
     yield newest
+    yield complete
     lag = GaugeMetricFamily("isthmus_subscription_lag", "Kept events not handled yet.", labels=["subscription"])
     for subscription in Subscription.objects.with_lag():
         lag.add_metric([subscription.name], subscription.lag)  # type: ignore[attr-defined]  # annotated by with_lag

@@ -73,8 +73,16 @@ class Topic(models.Model):
     trimmed_replay_id = models.BigIntegerField(
         default=0, help_text="The newest event that is no longer kept; 0 while all are."
     )
+    logged_events = models.BigIntegerField(default=0, help_text="Events that ever entered the log.")
     kept_events = models.BigIntegerField(default=0, help_text="Events that can be read now.")
     kept_bytes = models.BigIntegerField(default=0, help_text="Size of their payloads.")
+    complete_replay_id = models.BigIntegerField(
+        default=0, help_text="Up to this event the log was found to hold every one that entered it."
+    )
+    complete_events = models.BigIntegerField(default=0, help_text="How many had entered it by then.")
+    complete_until = models.DateTimeField(
+        null=True, blank=True, help_text="Every event that was committed by then is in the log."
+    )
     retention_hours = models.PositiveIntegerField(
         null=True, blank=True, help_text="Hours for which events are kept; empty: the setting's."
     )
@@ -284,6 +292,9 @@ class EventLogEntry(models.Model):
     correlation_id = models.CharField(max_length=128, blank=True)
     transaction_key = models.UUIDField()
     sequence_number = models.PositiveIntegerField(help_text="Place within the transaction, from 1.")
+    is_gap = models.BooleanField(
+        default=False, db_default=False, help_text="Whether it tells that events are missing, and which."
+    )
 
     objects = querysets.EventLogQuerySet.as_manager()
 

@@ -18,7 +18,7 @@ _INPUTS: tuple[tuple[type[EventField[Any]], str, str], ...] = (
     (Text, "text", "text"),
     (Number, "number", "number"),
     (Checkbox, "checkbox", ""),
-    (Date, "date", "day"),
+    (Date, "date", ""),
     (DateTime, "text", "time, such as 2026-01-31T12:00:00Z"),
     (RecordIdField, "text", "record id"),
 )

@@ -145,6 +145,14 @@ class MemoryEventLog(EventLog):
         self._events = [(at, event) for at, event in self._events if event not in removed]
         return len(removed)
 
+    def check(self, topic: str) -> int:
+        return self.recount(topic)
+
+    def recount(self, topic: str) -> int:
+        # Nobody else reaches this memory.
+        self.latest(topic)
+        return 0
+
     def ensure_topics(self, topics: Iterable[str]) -> None:
         for topic in topics:
             self._known.setdefault(topic, Ends(0, 0))

@@ -1,13 +1,13 @@
 """The screen on which custom channels are made."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import PaginationInlineFormSet
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from events import channels
 from events.actions.channels import remove_member, save_channel, save_member
@@ -40,6 +40,7 @@ class ChannelMemberForm(forms.ModelForm):  # type: ignore[type-arg]  # the class
     class Meta:
         model = ChannelMember
         fields = ("topic", "filter_expression", "enriched_fields")
+        widgets: ClassVar = {"filter_expression": UnfoldAdminTextareaWidget(attrs={"rows": 2})}
 
     def clean(self) -> dict[str, Any]:
         given: dict[str, Any] = super().clean() or {}

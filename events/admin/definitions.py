@@ -1,6 +1,6 @@
 """The screen on which platform events are defined."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import PaginationInlineFormSet
-from unfold.widgets import UnfoldAdminIntegerFieldWidget
+from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextareaWidget
 
 from events.actions.defining import check_definition, save_definition
 from events.errors import InvalidDefinition
@@ -31,6 +31,7 @@ class EventDefinitionForm(forms.ModelForm):  # type: ignore[type-arg]  # the cla
     class Meta:
         model = EventDefinition
         fields = ("api_name", "label", "description", "is_active", "publish_behavior", "partition_key")
+        widgets: ClassVar = {"description": UnfoldAdminTextareaWidget(attrs={"rows": 3})}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

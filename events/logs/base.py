@@ -40,6 +40,8 @@ class NewEvent:
     correlation_id: str
     transaction_key: uuid.UUID
     sequence_number: int
+    is_gap: bool = False
+    """Whether it tells that events are missing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +145,10 @@ class EventLog(ABC):
         older = self._newest_before([source.topic for source in sources], moment)
         return self.earliest(topic) if older is None else older
 
+    def carried_by(self, topic: str) -> list[str]:
+        """Return the topics whose events this one carries. Raises `UnknownTopic` for an unknown channel."""
+        return [source.topic for source in self._sources(topic)]
+
     def _sources(self, topic: str) -> Sequence[Source]:
         if topic == UNION_TOPIC:
             return [Source(topic=name) for name in self._change_topics()]
@@ -182,6 +188,16 @@ class EventLog(ABC):
 
         What follows the position `kept_after` stays in any case.
         """
+
+    @abstractmethod
+    def check(self, topic: str) -> int:
+        """Compare what the log holds of the topic with what ever entered it, since the last check; return how many
+        events are missing. What was found counts as complete from then on. Raises `UnknownTopic`.
+        """
+
+    @abstractmethod
+    def recount(self, topic: str) -> int:
+        """Count all kept events of the topic again; return how many are missing. Raises `UnknownTopic`."""
 
     @abstractmethod
     def ensure_topics(self, topics: Iterable[str]) -> None:

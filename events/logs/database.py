@@ -3,9 +3,11 @@
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F, Max, QuerySet
+from django.db.models import Count, F, Max, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from events import topics as known_topics
 from events import usage
@@ -85,18 +87,46 @@ class DatabaseEventLog(EventLog):
         # First nobody may read them any more, then they go: a reader who comes between sees that they are gone. No
         # lock is held but on the topic's row, for one batch.
         with transaction.atomic(savepoint=False):
+            found = Topic.objects.select_for_update().get(pk=found.pk)
             rows = EventLogEntry.objects.filter(topic=found, replay_id__lte=end).order_by("replay_id")
             removed = list(rows.values_list("replay_id", "size")[:limit])
             if not removed:
                 return 0
             last, size = removed[-1][0], sum(size for _, size in removed)
+            unchecked = [replay_id for replay_id, _ in removed if replay_id > found.complete_replay_id]
             Topic.objects.filter(pk=found.pk).update(
                 trimmed_replay_id=last,
                 kept_events=F("kept_events") - len(removed),
                 kept_bytes=F("kept_bytes") - size,
+                # They were there: that is all a check would have found.
+                complete_replay_id=max(found.complete_replay_id, last),
+                complete_events=F("complete_events") + len(unchecked),
             )
             EventLogEntry.objects.filter(topic=found, replay_id__lte=last).delete()
         return len(removed)
+
+    def check(self, topic: str) -> int:
+        # One statement: what enters the log meanwhile is in all of its numbers or in none.
+        rows = _with_count(topic, after="complete_replay_id")
+        row = rows.values_list(
+            "pk", "logged_events", "last_replay_id", "complete_events", "complete_replay_id", "found"
+        ).first()
+        if row is None:
+            raise UnknownTopic(f"There is no topic named {topic!r}.")
+        topic_id, logged, last, known, complete, found = row
+        if last == complete:
+            return 0
+        # Only on from where it was looked at: a trim, or another checker, may have been faster.
+        looked_at = Topic.objects.filter(pk=topic_id, complete_replay_id=complete, complete_events=known)
+        is_ours = looked_at.update(complete_replay_id=last, complete_events=logged)
+        return max(0, logged - known - found) if is_ours else 0
+
+    def recount(self, topic: str) -> int:
+        row = _with_count(topic, after="trimmed_replay_id").values_list("kept_events", "found").first()
+        if row is None:
+            raise UnknownTopic(f"There is no topic named {topic!r}.")
+        kept, found = row
+        return int(max(0, kept - found))
 
     def ensure_topics(self, topics: Iterable[str]) -> None:
         known_topics.ensure(topics)
@@ -107,6 +137,13 @@ def _of_topics(topics: Sequence[str]) -> QuerySet[EventLogEntry]:
     return EventLogEntry.objects.filter(
         **({"topic__name": topics[0]} if len(topics) == 1 else {"topic__name__in": topics})
     )
+
+
+def _with_count(topic: str, *, after: str) -> QuerySet[Any]:
+    """Return the topic with the number of its events after the one that a field of it names, as `found`."""
+    entries = EventLogEntry.objects.filter(topic=OuterRef("pk"), replay_id__gt=OuterRef(after)).order_by()
+    number = entries.values("topic").annotate(number=Count("*")).values("number")
+    return Topic.objects.filter(name=topic).annotate(found=Coalesce(Subquery(number), 0))
 
 
 def _end_by_time(topic: Topic, before: datetime) -> int:
@@ -153,6 +190,7 @@ def _entry(event: NewEvent, replay_id: int, topic: Topic, now: datetime) -> Even
         correlation_id=event.correlation_id,
         transaction_key=event.transaction_key,
         sequence_number=event.sequence_number,
+        is_gap=event.is_gap,
     )
 
 
@@ -168,7 +206,10 @@ def _count_in(entries: Sequence[EventLogEntry]) -> None:
 
 def _move_end(topic_id: int, last_replay_id: int, events: int, size: int) -> None:
     Topic.objects.filter(pk=topic_id).update(
-        last_replay_id=last_replay_id, kept_events=F("kept_events") + events, kept_bytes=F("kept_bytes") + size
+        last_replay_id=last_replay_id,
+        logged_events=F("logged_events") + events,
+        kept_events=F("kept_events") + events,
+        kept_bytes=F("kept_bytes") + size,
     )
 
 
@@ -183,6 +224,7 @@ def _event(entry: EventLogEntry) -> Event:
         correlation_id=entry.correlation_id,
         transaction_key=entry.transaction_key,
         sequence_number=entry.sequence_number,
+        is_gap=entry.is_gap,
     )
 
 

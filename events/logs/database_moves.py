@@ -57,7 +57,8 @@ counted AS (
   SELECT topic_id, count(*) AS events, sum(size) AS bytes, max(replay_id) AS last FROM added GROUP BY topic_id),
 told AS (
   UPDATE {_TOPICS} t
-  SET last_replay_id = c.last, kept_events = t.kept_events + c.events, kept_bytes = t.kept_bytes + c.bytes
+  SET last_replay_id = c.last, logged_events = t.logged_events + c.events, kept_events = t.kept_events + c.events,
+      kept_bytes = t.kept_bytes + c.bytes
   FROM counted c WHERE t.id = c.topic_id RETURNING t.name, c.events),
 used AS (
   INSERT INTO {_USAGE} AS u (name, event_name, start_date, end_date, value)
@@ -102,7 +103,10 @@ ORDER BY replay_id
 """
 _COUNT = f"SELECT topic_id, count(*), sum(size), max(replay_id) FROM {_LOG} WHERE replay_id > %s GROUP BY topic_id"
 _TELL = f"""
-UPDATE {_TOPICS} SET last_replay_id = %s, kept_events = kept_events + %s, kept_bytes = kept_bytes + %s WHERE id = %s
+UPDATE {_TOPICS}
+SET last_replay_id = %s, logged_events = logged_events + %s,
+    kept_events = kept_events + %s, kept_bytes = kept_bytes + %s
+WHERE id = %s
 RETURNING name
 """
 _USE = f"""
@@ -125,7 +129,7 @@ def _move_step_by_step(connection: BaseDatabaseWrapper, end: int | None, limit: 
         cursor.execute(_COPY, [adapt(now), last, end, end])
         cursor.execute(_COUNT, [last])
         for topic_id, events, size, newest in cursor.fetchall():
-            cursor.execute(_TELL, [newest, events, size, topic_id])
+            cursor.execute(_TELL, [newest, events, events, size, topic_id])
             (name,) = cursor.fetchone()
             measure = EventUsage.Measure.PLATFORM_EVENTS_PUBLISHED.value
             until = adapt(hour + timedelta(hours=1))

@@ -1,4 +1,4 @@
-"""`manage.py event publish|subscriptions|pause|resume|rewind|skip|parked|redrive|discard`."""
+"""`manage.py event publish|topics|verify|subscriptions|pause|resume|rewind|skip|parked|redrive|discard`."""
 
 import json
 from argparse import ArgumentParser
@@ -13,8 +13,10 @@ from django.utils.dateparse import parse_datetime
 
 from events import actions, parking, registry
 from events.actions.steering import Place
+from events.completeness import watermark
 from events.errors import EventRefused
-from events.models import ParkedEvent, Subscription
+from events.logs import get_event_log
+from events.models import ParkedEvent, Subscription, Topic, TopicKind
 from isthmus import correlation
 from isthmus.errors import IsthmusError
 
@@ -31,6 +33,8 @@ class Command(BaseCommand):
         publish.add_argument("--json", required=True, metavar="FIELDS", help="The fields as a JSON object.")
         publish.add_argument("--user", metavar="NAME", help="Publish as this user, with this user's permissions.")
         publish.add_argument("--deduplication-key", metavar="KEY", help="Publish once, however often it is asked for.")
+        acts.add_parser("topics", help="Show what each topic holds and how far it is complete, one line each.")
+        acts.add_parser("verify", help="Count every kept event again; exit status 2 if some are missing.")
         acts.add_parser("subscriptions", help="Show how far each subscription is, one line each.")
         for act, help_text in (("pause", "Let it rest where it is."), ("resume", "Let it go on where it was.")):
             acts.add_parser(act, help=help_text).add_argument("name", metavar="SUBSCRIPTION")
@@ -50,6 +54,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         acts: dict[str, Callable[[dict[str, Any]], None]] = {
             "publish": self._publish,
+            "topics": self._topics,
+            "verify": self._verify,
             "subscriptions": self._subscriptions,
             "parked": self._parked,
             "redrive": self._redrive,
@@ -75,6 +81,33 @@ class Command(BaseCommand):
             event = declared.from_payload(fields, deduplication_key=options["deduplication_key"])
             result = event.publish(user=user)
         self._tell({"success": True, "event_uuid": str(result.event_uuid), "correlation_id": correlation_id})
+
+    def _topics(self, _options: dict[str, Any]) -> None:
+        event_log = get_event_log()
+        for topic in Topic.objects.all():
+            found = watermark(event_log, topic.name)
+            self._tell(
+                {
+                    "name": topic.name,
+                    "carries": event_log.carried_by(topic.name),
+                    "earliest": event_log.earliest(topic.name),
+                    "latest": event_log.latest(topic.name),
+                    "kept_events": topic.kept_events if topic.is_published_to else None,
+                    "complete_up_to": found.replay_id,
+                    "complete_until": found.until.isoformat() if found.until is not None else None,
+                }
+            )
+
+    def _verify(self, _options: dict[str, Any]) -> None:
+        event_log = get_event_log()
+        missing = {
+            topic.name: event_log.recount(topic.name)
+            for topic in Topic.objects.filter(kind__in=TopicKind.of_their_own())
+        }
+        for name, number in missing.items():
+            self._tell({"topic": name, "missing_events": number})
+        if any(missing.values()):
+            raise CommandError("Events are missing from the log.", returncode=2)
 
     def _subscriptions(self, _options: dict[str, Any]) -> None:
         for row in Subscription.objects.with_lag():
