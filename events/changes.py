@@ -1,6 +1,10 @@
-"""The schemas of change events, and whose they are."""
+"""What change events have in common: their header, their schemas, and whose they are."""
 
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
 from functools import cache, lru_cache
+from typing import Any
 
 from events import registry
 from events.avro import AvroSchema, change_event_schema, nullable
@@ -9,7 +13,7 @@ from isthmus.objects import catalogue
 from isthmus.objects.object_types import FieldKind, FieldType, ObjectType
 from isthmus.objects.reading import told_fields
 
-__all__ = ["HEADER", "object_of_topic", "object_schema", "schema_of_topic"]
+__all__ = ["HEADER", "change_header", "object_of_topic", "object_schema", "schema_of_topic"]
 
 # Kinds of fields → type in Avro, data type in the `doc` of the field.
 _TYPES: dict[FieldKind, tuple[str, str]] = {
@@ -35,6 +39,37 @@ _TYPES: dict[FieldKind, tuple[str, str]] = {
 
 HEADER = "ChangeEventHeader"
 """The field of a change event that tells what happened to which records."""
+
+
+def change_header(
+    object_name: str,
+    record_ids: list[str],
+    change_type: str,
+    *,
+    transaction_key: uuid.UUID,
+    at: datetime,
+    sequence_number: int = 1,
+    commit_number: int = 0,
+    user_id: str = "",
+    origin: str = "",
+    changed_fields: Sequence[str] = (),
+    nulled_fields: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Return the header of a change event."""
+    return {
+        "entityName": object_name,
+        "recordIds": record_ids,
+        "changeType": change_type,
+        "changeOrigin": origin,
+        "transactionKey": str(transaction_key),
+        "sequenceNumber": sequence_number,
+        "commitTimestamp": int(at.timestamp() * 1000),
+        "commitNumber": commit_number,
+        "commitUser": user_id,
+        "nulledFields": list(nulled_fields),
+        "diffFields": [],
+        "changedFields": list(changed_fields),
+    }
 
 
 def object_schema(object_name: str) -> AvroSchema:

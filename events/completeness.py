@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db.models import Max, QuerySet
 
-from events.changes import HEADER, object_of_topic, schema_of_topic
+from events.changes import HEADER, change_header, object_of_topic, schema_of_topic
 from events.logs.base import EventLog, NewEvent
 from events.models import OutboxEvent, Topic, TopicKind
 from events.outbox import side_door
@@ -144,19 +144,5 @@ def _missing(topic: Topic, number: int) -> dict[str, Any]:
 def _overflow(topic: Topic, key: uuid.UUID, now: datetime) -> dict[str, Any]:
     """Return what readers of change events know: any record of the object may have changed."""
     changed = object_of_topic(topic.name)
-    return {
-        HEADER: {
-            "entityName": changed.api_name if changed is not None else "",
-            "recordIds": [WHOLE_OBJECT_ID],
-            "changeType": "GAP_OVERFLOW",
-            "changeOrigin": "",
-            "transactionKey": str(key),
-            "sequenceNumber": 1,
-            "commitTimestamp": int(now.timestamp() * 1000),
-            "commitNumber": 0,
-            "commitUser": "",
-            "nulledFields": [],
-            "diffFields": [],
-            "changedFields": [],
-        }
-    }
+    name = changed.api_name if changed is not None else ""
+    return {HEADER: change_header(name, [WHOLE_OBJECT_ID], "GAP_OVERFLOW", transaction_key=key, at=now)}

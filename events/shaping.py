@@ -10,17 +10,20 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
+from events.changes import HEADER, change_header
 from events.json_text import encode
 from events.logs.base import NewEvent
 from events.names import change_topic
-from isthmus.objects.capture import WHOLE_OBJECT_ID, Change
+from isthmus.objects.capture import WHOLE_OBJECT_ID, Change, ChangeType
 
 __all__ = ["MergedChange", "ShapingLimits", "merge", "shape_changes"]
 
 OVERFLOW = "GAP_OVERFLOW"
 GAP = "GAP_"
+SNAPSHOT = "SNAPSHOT"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +71,8 @@ class MergedChange:
         """Return the type of the one event, `None` when nothing remains to tell."""
         if self.first.change_type == OVERFLOW:
             return OVERFLOW
+        if self.first.change_type == SNAPSHOT and self.is_there:
+            return SNAPSHOT
         if not self.is_there:
             kind = "DELETE" if self.was_there else None
         elif not self.was_there:
@@ -79,7 +84,7 @@ class MergedChange:
 
     def body(self, change_type: str) -> dict[str, Any]:
         """Return the values an event of this type carries: all that are set, or all that changed, or none."""
-        if change_type in {"CREATE", "UNDELETE"}:
+        if change_type in {"CREATE", "UNDELETE", SNAPSHOT}:
             return {name: value for name, value in self.values.items() if value is not None}
         if change_type == "UPDATE":
             return {name: self.values[name] for name in self.changed}
@@ -115,12 +120,13 @@ def shape_changes(
         *((OVERFLOW, _overflow(change)) for change in overflowing.values()),
     ]
     for sequence_number, (change_type, merged) in enumerate(events, start=1):
-        header = {
-            "transactionKey": str(transaction_key),
-            "sequenceNumber": sequence_number,
-            "commitTimestamp": int(commit_timestamp.timestamp() * 1000),
-            "commitNumber": commit_number,
-        }
+        header = partial(
+            change_header,
+            transaction_key=transaction_key,
+            at=commit_timestamp,
+            sequence_number=sequence_number,
+            commit_number=commit_number,
+        )
         yield NewEvent(
             topic=change_topic(merged.first.object_name),
             event_uuid=uuid.uuid5(transaction_key, str(merged.first.note)),
@@ -177,22 +183,22 @@ def _overflow(change: Change) -> MergedChange:
     )
 
 
-def _payload(merged: MergedChange, change_type: str, header: dict[str, Any], event_bytes: int) -> dict[str, Any]:
+def _payload(
+    merged: MergedChange, change_type: str, header: Callable[..., dict[str, Any]], event_bytes: int
+) -> dict[str, Any]:
     changed = list(merged.changed) if change_type == "UPDATE" else []
     payload = {
-        "ChangeEventHeader": {
-            "entityName": merged.first.object_name,
-            "recordIds": merged.record_ids,
-            "changeType": change_type,
-            "changeOrigin": merged.last.origin,
-            **header,
-            "commitUser": merged.last.user_id or "",
-            "nulledFields": [name for name in changed if merged.values[name] is None],
-            "diffFields": [],
-            "changedFields": changed,
-        },
+        HEADER: header(
+            merged.first.object_name,
+            merged.record_ids,
+            change_type,
+            user_id=merged.last.user_id or "",
+            origin=merged.last.origin,
+            changed_fields=changed,
+            nulled_fields=[name for name in changed if merged.values[name] is None],
+        ),
         **merged.body(change_type),
     }
     if change_type.startswith(GAP) or len(encode(payload).encode()) <= event_bytes:
         return payload
-    return _payload(merged, GAP + change_type, header, event_bytes)
+    return _payload(merged, ChangeType(change_type).as_gap(), header, event_bytes)

@@ -207,10 +207,11 @@ class RawOperation(models.TextChoices):
     UPDATE = "U", "Update"
     DELETE = "D", "Delete"
     TRUNCATE = "T", "All rows, unseen one by one"
+    SNAPSHOT = "S", "None: told as it is"
 
 
 class RawChange(models.Model):
-    """A change as a trigger noted it, in the transaction of the change. Only triggers write here; the relay reads."""
+    """A change as a trigger noted it, in its transaction. Only the database writes here; the relay reads."""
 
     transaction_key = models.UUIDField(help_text="The same for everything that one transaction changed.")
     object_name = models.CharField(max_length=80)

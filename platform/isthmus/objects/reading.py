@@ -1,6 +1,6 @@
 """What records hold now, as change events tell it."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.db import models
@@ -8,7 +8,7 @@ from django.db import models
 from isthmus.objects.object_types import FieldType, ObjectType
 from isthmus.objects.wire_values import to_wire
 
-__all__ = ["as_wire", "current_values", "told_fields"]
+__all__ = ["as_wire", "current_values", "live_rows", "told_fields"]
 
 _LEFT_OUT = frozenset({"Id", "IsDeleted", "SystemModstamp"})
 """Fields that change events never carry: the id travels in the header; the others tell nothing about the data."""
@@ -26,7 +26,13 @@ def told_fields(object_type: ObjectType) -> list[FieldType]:
     ]
 
 
-def as_wire(fields: Sequence[FieldType], row: dict[str, Any]) -> dict[str, Any]:
+def live_rows(model: type[models.Model]) -> "models.QuerySet[Any]":
+    """Return the rows that are not in the recycle bin."""
+    rows: models.QuerySet[Any] = model._base_manager.all()
+    return rows.filter(is_deleted=False) if getattr(model, "soft_deletes", False) else rows
+
+
+def as_wire(fields: Sequence[FieldType], row: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of a row (by attribute name) by API name, as JSON carries them."""
     return {field.api_name: to_wire(field, row[field.attname]) for field in fields}
 

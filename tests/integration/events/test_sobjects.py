@@ -8,6 +8,7 @@ from events.models import OutboxEvent
 from events.sobjects import declared_object_types
 from isthmus.access.actions import assign, ensure_permission_set
 from isthmus.access.errors import PermissionRefused
+from isthmus.objects import catalogue
 from isthmus.objects.actions import Operation, save
 from isthmus.objects.registry import register_temporarily
 
@@ -80,3 +81,10 @@ def test_the_sobject_has_the_fields_of_the_event(sobject):
 def test_the_62nd_event_has_a_prefix_too(counted):
     prefixes = [object_type.key_prefix for object_type in declared_object_types([counted.event_type] * 63)]
     assert (prefixes[0], prefixes[61], prefixes[62]) == ("e00", "e0z", "e10")
+
+
+def test_usage_is_an_sobject_under_salesforces_name():
+    usage = catalogue.get_object("PlatformEventUsageMetric")
+    assert {"Name", "StartDate", "EndDate", "Value"} <= {field.api_name for field in usage.fields}
+    assert (usage.createable, usage.updateable, usage.deletable, usage.queryable) == (False, False, False, True)
+    assert [value.value for value in usage.field("Name").picklist_values][0] == "PLATFORM_EVENTS_PUBLISHED"

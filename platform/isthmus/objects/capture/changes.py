@@ -24,6 +24,14 @@ class ChangeType(StrEnum):
     GAP_DELETE = "GAP_DELETE"
     GAP_UNDELETE = "GAP_UNDELETE"
     GAP_OVERFLOW = "GAP_OVERFLOW"
+    SNAPSHOT = "SNAPSHOT"
+    """Nothing: it tells what a record holds, for readers that have to begin somewhere."""
+
+    def as_gap(self) -> "ChangeType":
+        """Return the type that tells of this one without details."""
+        if self.is_gap:
+            return self
+        return ChangeType.GAP_UPDATE if self is ChangeType.SNAPSHOT else ChangeType(f"GAP_{self}")
 
     @property
     def is_gap(self) -> bool:
@@ -35,10 +43,10 @@ class ChangeType(StrEnum):
 class Change:
     """One change of one record.
 
-    `changed_fields` maps API names to new values that JSON can hold: CREATE and UNDELETE carry every field that is
-    not null, UPDATE the fields that changed (`None` for those set to null) and always `LastModifiedDate`, DELETE and
-    gaps nothing. Date-times read `2026-06-01T12:00:00.000Z`, references are 18-character record ids. `IsDeleted`,
-    `SystemModstamp` and calculated fields are never among them.
+    `changed_fields` maps API names to new values that JSON can hold: CREATE, UNDELETE and SNAPSHOT carry every field
+    that is not null, UPDATE the fields that changed (`None` for those set to null) and always `LastModifiedDate`,
+    DELETE and gaps nothing. Date-times read `2026-06-01T12:00:00.000Z`, references are 18-character record ids.
+    `IsDeleted`, `SystemModstamp` and calculated fields are never among them.
     """
 
     object_name: str

@@ -58,7 +58,7 @@ def _as_change(row: RawChange) -> Change | None:
         fields = shaper.fields(row, change_type)
     except (ValueError, TypeError, ValidationError, ArithmeticError) as error:
         log.warning("capture.gap", object=row.object_name, record=record_id, reason=str(error))
-        return _change(row, ChangeType(f"GAP_{change_type}"), record_id, {})
+        return _change(row, change_type.as_gap(), record_id, {})
     if change_type is ChangeType.UPDATE and not fields.keys() - _STAMPS:
         return None
     return _change(row, change_type, record_id, fields)
@@ -99,6 +99,8 @@ class _Shaper:
         """Return what the outside sees; `None` when nothing that it can see."""
         if row.operation == RawOperation.TRUNCATE:
             return ChangeType.GAP_OVERFLOW
+        if row.operation == RawOperation.SNAPSHOT:
+            return ChangeType.SNAPSHOT if self._is_live(row.new_values) else None
         was_there, is_there = self._is_live(row.old_values), self._is_live(row.new_values)
         if was_there and is_there:
             return ChangeType.UPDATE
@@ -109,7 +111,7 @@ class _Shaper:
         return None
 
     def fields(self, row: RawChange, change_type: ChangeType) -> dict[str, Any]:
-        """Return the new values: those that changed of an UPDATE, those that are set of a CREATE or UNDELETE."""
+        """Return the new values: those that changed of an UPDATE, those that are set of any other."""
         old, new = row.old_values or {}, row.new_values or {}
         if change_type is ChangeType.DELETE:
             return {}

@@ -40,6 +40,7 @@ class Migration(migrations.Migration):
                             ("U", "Update"),
                             ("D", "Delete"),
                             ("T", "All rows, unseen one by one"),
+                            ("S", "None: told as it is"),
                         ],
                         max_length=1,
                     ),

@@ -8,8 +8,9 @@ later, in the relay. What is written past the ORM, by cascades of the database o
 from isthmus.objects.capture.triggers.installing import (
     install_triggers,
     missing_triggers,
+    note_snapshot,
     prepare_for_migration,
     synchronise_triggers,
 )
 
-__all__ = ["install_triggers", "missing_triggers", "prepare_for_migration", "synchronise_triggers"]
+__all__ = ["install_triggers", "missing_triggers", "note_snapshot", "prepare_for_migration", "synchronise_triggers"]

@@ -15,7 +15,7 @@ from isthmus.objects.capture.triggers import postgresql, sqlite
 from isthmus.objects.capture.triggers.plan import TriggerPlan, plan_for
 from isthmus.objects.object_types import ObjectType
 
-__all__ = ["install_triggers", "missing_triggers", "prepare_for_migration", "synchronise_triggers"]
+__all__ = ["install_triggers", "missing_triggers", "note_snapshot", "prepare_for_migration", "synchronise_triggers"]
 
 log = get_logger(__name__)
 
@@ -46,6 +46,18 @@ def install_triggers(object_type: ObjectType, using: str, *, noting: bool) -> No
     with transaction.atomic(using=using):
         _execute(connection, maker.creation(plan) if noting else maker.removal(plan.table))
     log.info("capture.switched", object=object_type.api_name, noting=noting)
+
+
+def note_snapshot(object_type: ObjectType, using: str, *, after: int, limit: int) -> int | None:
+    """Note what the next records hold, as SNAPSHOT, in a transaction of its own.
+
+    Returns the last one's primary key; `None` when there is no record after `after`. What changes a record meanwhile is
+    noted after it.
+    """
+    connection = connections[using]
+    with transaction.atomic(using=using), connection.cursor() as cursor:
+        cursor.execute(_MAKERS[connection.vendor].snapshot(plan_for(object_type)), [after, limit])
+        return max((pk for (pk,) in cursor.fetchall()), default=None)
 
 
 def missing_triggers(using: str) -> list[str]:

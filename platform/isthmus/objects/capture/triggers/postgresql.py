@@ -13,7 +13,7 @@ from psycopg import sql
 from isthmus.objects.capture.context import RAW_TABLE, SETTING
 from isthmus.objects.capture.triggers.plan import TriggerPlan
 
-__all__ = ["FOUNDATION", "creation", "name_of", "removal"]
+__all__ = ["FOUNDATION", "creation", "name_of", "removal", "snapshot"]
 
 FOUNDATION = (
     # The number of a transaction alone would come back after a restore into another server.
@@ -107,6 +107,28 @@ def creation(plan: TriggerPlan) -> list[str]:
         )
         statements.append(statement.as_string())
     return statements
+
+
+def snapshot(plan: TriggerPlan) -> str:
+    """Return the statement that notes what rows hold, of those after a primary key the given number.
+
+    The rows are locked against changes: what changes them later is noted later. Returns their primary keys.
+    """
+    statement = sql.SQL("""
+{entry}
+SELECT isthmus_transaction_key(), {object}, 'S', n.{pk}, NULL, to_jsonb(n) - {hidden}::text[],
+       coalesce(current_setting({setting}, true), ''), clock_timestamp()
+FROM (SELECT * FROM {table} WHERE {pk} > %s ORDER BY {pk} LIMIT %s FOR SHARE) n ORDER BY n.{pk}
+RETURNING record_pk
+""")
+    return statement.format(
+        entry=sql.SQL(_ENTRY),
+        object=sql.Literal(plan.object_name),
+        pk=sql.Identifier(plan.primary_key),
+        hidden=sql.Literal(_array(plan.hidden)),
+        setting=sql.Literal(SETTING),
+        table=sql.Identifier(plan.table),
+    ).as_string()
 
 
 def removal(table: str) -> list[str]:

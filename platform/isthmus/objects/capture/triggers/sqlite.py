@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from isthmus.objects.capture.context import RAW_TABLE
 from isthmus.objects.capture.triggers.plan import TriggerPlan
 
-__all__ = ["creation", "name_of", "removal"]
+__all__ = ["creation", "name_of", "removal", "snapshot"]
 
 # A function of SQLite takes at most 127 arguments: https://www.sqlite.org/limits.html#max_function_arg
 _PAIRS_IN_ONE_CALL = 60
@@ -25,6 +25,22 @@ def name_of(table: str) -> str:
 def creation(plan: TriggerPlan) -> list[str]:
     """Return the statements that make (or renew) the triggers of a table."""
     return [*removal(plan.table), *(_creation(plan, event) for event in _EVENTS)]
+
+
+def snapshot(plan: TriggerPlan) -> str:
+    """Return the statement that notes what rows hold, of those after a primary key the given number.
+
+    Nobody else writes meanwhile. Returns their primary keys.
+    """
+    table, key = _quoted(plan.table), _quoted(plan.primary_key)
+    return f"""
+INSERT INTO {RAW_TABLE}
+  (transaction_key, object_name, operation, record_pk, old_values, new_values, context, created_at)
+SELECT isthmus_transaction_key(), {_text(plan.object_name)}, 'S', {key}, NULL, {_values(table, plan.recorded)},
+       isthmus_context(), strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')
+FROM {table} WHERE {key} > %s ORDER BY {key} LIMIT %s
+RETURNING record_pk
+"""
 
 
 def removal(table: str) -> list[str]:
