@@ -13,5 +13,11 @@ def check_event_log(**_: object) -> list[checks.CheckMessage]:
     try:
         get_event_log()
     except ImproperlyConfigured as error:
-        return [checks.Error(str(error), hint="Unset ISTHMUS_EVENT_LOG_URL.", id="events.E001")]
+        return [
+            checks.Error(
+                str(error),
+                hint="Unset ISTHMUS_EVENT_LOG_URL, or give it the form that the message tells.",
+                id="events.E001",
+            )
+        ]
     return []

@@ -67,6 +67,9 @@ class EventOptions(Options, prefix="ISTHMUS_EVENTS_"):
     stop_grace_seconds = option(
         10.0, help_text="Seconds that running subscribers get to finish when the bus is told to stop.", minimum=0
     )
+    nats_timeout_seconds = option(
+        5.0, help_text="Seconds within which NATS has to answer, where it keeps the event log.", minimum=0.1
+    )
     heartbeat_seconds = option(2.0, help_text="Seconds between two signs of life of the bus.", minimum=0.1)
     silent_seconds = option(
         15.0, help_text="Seconds without a sign of life after which the bus counts as gone.", minimum=1

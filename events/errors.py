@@ -7,6 +7,7 @@ EventError
 ├── UnknownSchema           no such schema
 ├── UndecodablePayload      the bytes are not what the schema describes
 ├── ReplayIdExpired         events after that replay id are no longer kept
+├── EventLogUnavailable     the log's server does not answer, or refuses
 ├── Retryable               a subscriber asks for the same events again, later
 ├── PoisonousEvent          a subscriber cannot handle an event, and is to stop there
 ├── TooManyPoisonous        so many events fail that they can hardly be the reason
@@ -26,6 +27,7 @@ from isthmus.errors import IsthmusError
 
 __all__ = [
     "EventError",
+    "EventLogUnavailable",
     "EventRefused",
     "InvalidDefinition",
     "InvalidFilter",
@@ -109,6 +111,13 @@ class ReplayIdExpired(EventError):
 
     code = "sfdc.platform.eventbus.grpc.subscription.fetch.replayid.corrupted"
     status = 400
+
+
+class EventLogUnavailable(EventError):
+    """The server that keeps the log does not answer, or refuses. What is to be published waits for it."""
+
+    code = "sfdc.platform.eventbus.grpc.service.unavailable"
+    status = 503
 
 
 class Retryable(EventError):

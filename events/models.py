@@ -285,7 +285,7 @@ class EventLogEntry(models.Model):
     schema = models.ForeignKey(
         EventSchema, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
     )
-    payload = JsonTextField()
+    payload = JsonTextField(null=True, help_text="Empty where the log is elsewhere.")
     size = models.PositiveIntegerField(help_text="Bytes of the payload.")
     created_at = models.DateTimeField(help_text="When it was published, or the record changed.")
     published_at = models.DateTimeField(help_text="When it entered the log.", db_index=True)

@@ -19,7 +19,7 @@ from events.delivery import deliver_batch
 from events.json_text import encode
 from events.logs import DatabaseEventLog, EventLog, NewEvent, Retention
 from events.logs.base import Ends
-from events.models import EventLogEntry, OutboxEvent, Subscription
+from events.models import OutboxEvent, Subscription
 from events.names import topic_kind, topic_name
 from events.relay import Relay
 from events.subscribers import Event, Subscriber
@@ -66,9 +66,15 @@ class EventBus:
         Change events are there once they are relayed.
         """
         topic = topic_name(name)
-        relayed = EventLogEntry.objects.of_topic(topic).order_by("replay_id").values_list("payload", flat=True)
+        relayed = [event.payload for event in self._kept(topic)]
         waiting = OutboxEvent.objects.filter(topic__name=topic).order_by("id").values_list("payload", flat=True)
         return [*relayed, *waiting]
+
+    def _kept(self, topic: str) -> Iterator[Event]:
+        after = self.log.earliest(topic)
+        while found := self.log.read(topic, after=after, limit=2_000):
+            yield from found
+            after = found[-1].replay_id
 
 
 @pytest.fixture
@@ -112,6 +118,9 @@ class MemoryEventLog(EventLog):
             self._events.append((clock.now(), Event(replay_id=self._last, **vars(new))))
             self._known[new.topic] = self._known[new.topic]._replace(last=self._last)
         return [replay_ids[event.event_uuid] for event in events]
+
+    def find(self, replay_id: int) -> Event | None:
+        return next((event for _, event in self._events if event.replay_id == replay_id), None)
 
     def newest(self) -> int:
         return self._last

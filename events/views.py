@@ -115,7 +115,9 @@ def event(request: HttpRequest, replay_id: int) -> HttpResponse:
     """Show one event with its payload and schema."""
     found = get_object_or_404(EventLogEntry.objects.select_related("topic", "schema"), pk=replay_id)
     readers = Subscription.objects.filter(topic__name__in=carrying(found.topic.name), cursor__gte=found.replay_id)
-    return render(request, "events/event.html", {"event": found, "readers": readers})
+    kept = get_event_log().find(replay_id)
+    payload = kept.payload if kept is not None else None
+    return render(request, "events/event.html", {"event": found, "payload": payload, "readers": readers})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -163,6 +163,10 @@ class EventLog(ABC):
         return max(_ends_of(source, ends).last for source in sources)
 
     @abstractmethod
+    def find(self, replay_id: int) -> Event | None:
+        """Return one kept event; `None` when there is none of that replay id."""
+
+    @abstractmethod
     def newest(self) -> int:
         """Return the replay id of the newest event of all topics; 0 when there was none."""
 

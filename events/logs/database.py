@@ -20,7 +20,7 @@ from events.series import REPLAY_SERIES, advance, lock
 from events.subscribers import Event
 from isthmus import clock
 
-__all__ = ["DatabaseEventLog"]
+__all__ = ["DatabaseEventLog", "add_entries", "entry_of", "known_places"]
 
 # Keeps statements below the databases' limits on parameters.
 _STATEMENT_ROWS = 2_000
@@ -36,19 +36,27 @@ class DatabaseEventLog(EventLog):
             known = known_topics.ensure({event.topic for event in events})
             now = clock.now()
             for some in _batched(events, _STATEMENT_ROWS):
-                replay_ids.update(_known([event.event_uuid for event in some]))
-                entries = []
-                for event in some:
-                    if event.event_uuid in replay_ids:
-                        continue
-                    last += 1
-                    replay_ids[event.event_uuid] = last
-                    entries.append(_entry(event, last, known[event.topic], now))
-                EventLogEntry.objects.bulk_create(entries)
-                _count_in(entries)
+                replay_ids.update(known_places([event.event_uuid for event in some]))
+                new = {event.event_uuid: event for event in some if event.event_uuid not in replay_ids}
+                replay_ids.update(self._add(list(new.values()), last, known, now))
+                last = max([last, *replay_ids.values()])
             if replay_ids:
                 advance(REPLAY_SERIES, last)
         return [replay_ids[event.event_uuid] for event in events]
+
+    def _add(
+        self, events: Sequence[NewEvent], last: int, known: Mapping[str, Topic], now: datetime
+    ) -> dict[uuid.UUID, int]:
+        """Put events, none of which is there, after `last`; return their replay ids by UUID."""
+        entries = [
+            entry_of(event, last + place, known[event.topic], now) for place, event in enumerate(events, start=1)
+        ]
+        add_entries(entries)
+        return {entry.event_uuid: entry.replay_id for entry in entries}
+
+    def find(self, replay_id: int) -> Event | None:
+        entry = EventLogEntry.objects.filter(pk=replay_id).select_related("topic").first()
+        return _event(entry) if entry is not None else None
 
     def take_staged(self, limit: int) -> int:
         return move_staged(connection, limit=limit, now=clock.now())
@@ -173,11 +181,13 @@ def _batched(events: Sequence[NewEvent], size: int) -> Iterator[Sequence[NewEven
     return (events[start : start + size] for start in range(0, len(events), size))
 
 
-def _known(event_uuids: list[uuid.UUID]) -> dict[uuid.UUID, int]:
+def known_places(event_uuids: list[uuid.UUID]) -> dict[uuid.UUID, int]:
+    """Return the replay ids of those of these events that are in the log."""
     return dict(EventLogEntry.objects.filter(event_uuid__in=event_uuids).values_list("event_uuid", "replay_id"))
 
 
-def _entry(event: NewEvent, replay_id: int, topic: Topic, now: datetime) -> EventLogEntry:
+def entry_of(event: NewEvent, replay_id: int, topic: Topic, now: datetime) -> EventLogEntry:
+    """Return the row of an event at its place."""
     return EventLogEntry(
         replay_id=replay_id,
         topic=topic,
@@ -194,8 +204,9 @@ def _entry(event: NewEvent, replay_id: int, topic: Topic, now: datetime) -> Even
     )
 
 
-def _count_in(entries: Sequence[EventLogEntry]) -> None:
-    """Let the topics know what they hold now."""
+def add_entries(entries: Sequence[EventLogEntry]) -> None:
+    """Store new entries, in their order, and let the topics know what they hold now."""
+    EventLogEntry.objects.bulk_create(entries)
     by_topic: dict[int, list[EventLogEntry]] = {}
     for entry in entries:
         by_topic.setdefault(entry.topic_id, []).append(entry)

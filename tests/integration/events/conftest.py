@@ -9,7 +9,9 @@ from events import migrations_done, registry, schemas
 from events.avro import AvroSchema
 from events.definitions import Number, PlatformEvent, Text
 from events.logs import NewEvent
-from isthmus import clock
+from events.logs.jetstream import JetStreamEventLog
+from isthmus import clock, ids
+from tests.nats_server import NatsServer, nats_server_path
 
 
 @pytest.fixture(autouse=True)
@@ -17,6 +19,24 @@ def _declared_only_here():
     with registry.register_temporarily():
         yield
     migrations_done.forget()
+
+
+@pytest.fixture(scope="session")
+def nats_server(tmp_path_factory):
+    """A NATS server with JetStream; nobody kills this one."""
+    if not nats_server_path():
+        pytest.skip("There is no nats-server on this machine.")
+    server = NatsServer(tmp_path_factory.mktemp("nats"))
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def jetstream(nats_server, db):
+    """An event log in a stream of its own."""
+    log = JetStreamEventLog([nats_server.url], f"TEST_{ids.new_uuid().hex}")
+    yield log
+    log.close()
 
 
 @pytest.fixture

@@ -18,9 +18,11 @@ CONTACT, ACCOUNT, ALL = "/data/ContactChangeEvent", "/data/AccountChangeEvent", 
 SAMPLE = "/event/Sample__e"
 
 
-@pytest.fixture(params=[DatabaseEventLog, MemoryEventLog])
+@pytest.fixture(params=["database", "memory", "jetstream"])
 def log(request, moving_clock):
-    return request.param()
+    if request.param == "jetstream":
+        return request.getfixturevalue("jetstream")
+    return DatabaseEventLog() if request.param == "database" else MemoryEventLog()
 
 
 def test_events_are_read_in_the_order_in_which_they_were_added(log, new_event):

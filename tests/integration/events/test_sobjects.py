@@ -87,4 +87,4 @@ def test_usage_is_an_sobject_under_salesforces_name():
     usage = catalogue.get_object("PlatformEventUsageMetric")
     assert {"Name", "StartDate", "EndDate", "Value"} <= {field.api_name for field in usage.fields}
     assert (usage.createable, usage.updateable, usage.deletable, usage.queryable) == (False, False, False, True)
-    assert [value.value for value in usage.field("Name").picklist_values][0] == "PLATFORM_EVENTS_PUBLISHED"
+    assert next(value.value for value in usage.field("Name").picklist_values) == "PLATFORM_EVENTS_PUBLISHED"
