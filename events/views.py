@@ -10,7 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from events import actions, parking, registry
+from events import actions, charts, parking, registry
 from events.actions.steering import Place
 from events.channels import carrying
 from events.conf import options
@@ -68,6 +68,7 @@ def monitor(request: HttpRequest) -> HttpResponse:
         "waiting_events": OutboxEvent.objects.count(),
         "waiting_changes": RawChange.objects.count(),
         "default_retention_hours": options.retention_hours,
+        "chart": charts.published(),
         "tab": "monitor",
     }
     return render(request, "events/monitor.html", context)
@@ -106,7 +107,8 @@ def log(request: HttpRequest) -> HttpResponse:
     filters = EventFilters(request.GET, topics=Topic.objects.values_list("name", flat=True))
     chosen = filters.narrow(listed(filters.given("topic")))
     page = newest_first(chosen, moment=None, cursor=request.GET.get("cursor", ""))
-    return render(request, "events/log.html", {"filters": filters, "page": page, "tab": "log"})
+    chart = charts.published(filters.given("topic").rpartition("/")[2])
+    return render(request, "events/log.html", {"filters": filters, "page": page, "chart": chart, "tab": "log"})
 
 
 @require_safe

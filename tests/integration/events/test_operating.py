@@ -10,7 +10,8 @@ from django.core.management import CommandError, call_command
 from django.test import override_settings
 from django.urls import reverse
 
-from events import actions, probes, registry
+from crm.models import Contact
+from events import actions, bus, charts, probes, registry
 from events.bus_process import Bus, RelayPart
 from events.checks import check_event_log
 from events.errors import ReplayIdExpired
@@ -237,3 +238,18 @@ def test_lag_counts_what_each_subscription_has_to_handle(counted, event_bus, see
         event_bus.relay()
         lags = dict(Subscription.objects.with_lag().values_list("name", "lag"))
     assert (lags["events"], lags["changes"]) == (1, 1)
+
+
+def test_the_chart_shows_what_was_published_hour_by_hour(counted, event_bus, moving_clock):
+    Contact.objects.create(last_name="A")
+    bus.publish([counted(number=number) for number in range(3)])
+    event_bus.relay()
+    moving_clock.move(timedelta(hours=1))
+    counted(number=4).publish()
+    event_bus.relay()
+    chart = charts.published()
+    assert chart.summary == "Events of the last 24 hours: 4 platform events, 1 change events."
+    assert [len(bar.parts) for bar in chart.bars[-2:]] == [2, 1]
+    assert charts.published("Counted__e").total == 4
+    moving_clock.move(timedelta(hours=30))
+    assert charts.published().total == 0
