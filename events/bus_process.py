@@ -29,7 +29,7 @@ from isthmus import clock, wakeups
 from isthmus.jobs import processes
 from isthmus.logs import get_logger
 from isthmus.objects.capture.context import STAGED
-from isthmus.wakeups import Listener
+from isthmus.wakeups import LIVELY_SECONDS, Listener
 
 __all__ = ["Bus", "DeliveryPart", "RelayPart"]
 
@@ -38,6 +38,8 @@ log = get_logger(__name__)
 RELAY_LEASE = "events.relay"
 
 _PAUSE_AFTER_ERROR_SECONDS = 1.0
+_LIVELY_PAUSE_SECONDS = 0.004
+"""Rest of the relay between two looks while it was woken, or found something, a moment ago."""
 _SWITCH_INTERVAL_SECONDS = 0.0005
 _LISTENED_SECONDS = 1.0
 """How long a process listens without looking whether it has to stop."""
@@ -82,7 +84,7 @@ class Bus:
             HeartbeatPart(name),
             relay,
             self._delivery,
-            ListeningPart({STAGED: relay.wake.set, LOGGED: self._delivery.awake}),
+            ListeningPart({STAGED: relay.heard, LOGGED: self._delivery.awake}),
         )
 
     def stop(self) -> None:
@@ -171,12 +173,24 @@ class RelayPart(Part):
         self._trim_at = 0.0
         self._checker = Checker(event_log)
         self._check_at = 0.0
+        self._lively_until = 0.0
+
+    def heard(self) -> None:
+        """Look now, and for a while again and again; may be called from any thread."""
+        self._lively_until = clock.monotonic_seconds() + LIVELY_SECONDS
+        self.wake.set()
+
+    def pause_seconds(self) -> float:
+        # Writers ring once in a while, not at each commit.
+        lively = clock.monotonic_seconds() < self._lively_until
+        return _LIVELY_PAUSE_SECONDS if lively else super().pause_seconds()
 
     def turn(self) -> bool:
         if not self._lease.hold():
             return False
         moved = self._relay.move()
         if moved:
+            self._lively_until = clock.monotonic_seconds() + LIVELY_SECONDS
             self._moved()
         self._check()
         trimmed = self._trim()

@@ -68,18 +68,23 @@ def _insert(to: BaseDatabaseWrapper, events: Sequence[StagedEvent]) -> None:
                 f"INSERT INTO {_TABLE} ({_COLUMNS}, transaction_key) VALUES {', '.join([places] * len(some))}",
                 [value for row in some for value in row],
             )
-    wakeups.ring(STAGED, to.alias)
+    if _has_to_ring(to):
+        wakeups.ring(STAGED, to.alias)
+
+
+def _has_to_ring(to: BaseDatabaseWrapper) -> bool:
+    # Within a transaction nobody knows when it commits; a single statement does at once.
+    return to.in_atomic_block or wakeups.is_due(STAGED)
 
 
 def _insert_on_postgresql(to: BaseDatabaseWrapper, events: Sequence[StagedEvent]) -> None:
     # The notification goes along in the same message, and is sent when the transaction commits.
     places = f"({', '.join(['%s'] * 7)}, isthmus_transaction_key())"
+    statement = f"INSERT INTO {_TABLE} ({_COLUMNS}, transaction_key) VALUES {', '.join([places] * len(events))}"
+    if _has_to_ring(to):
+        statement += f"; {wakeups.notification(STAGED)}"
     with to.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {_TABLE} ({_COLUMNS}, transaction_key) VALUES {', '.join([places] * len(events))}; "
-            f"{wakeups.notification(STAGED)}",
-            [value for event in events for value in event],
-        )
+        cursor.execute(statement, [value for event in events for value in event])
 
 
 # --- immediately ------------------------------------------------------------------------------------------------------

@@ -17,9 +17,17 @@ from typing import Any
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from isthmus import clock
 from isthmus.transaction_marks import TransactionMark
 
-__all__ = ["Listener", "listen", "notification", "ring"]
+__all__ = ["LIVELY_SECONDS", "Listener", "is_due", "listen", "notification", "ring"]
+
+LIVELY_SECONDS = 0.06
+"""How long whoever was woken, or found something, looks again in short intervals."""
+
+_QUIET_SECONDS = 0.02
+_rung_at: dict[str, float] = {}
+"""Channel → when this process rang it last."""
 
 _PREFIX = "isthmus_"
 _PENDING = "isthmus_pending_rings"
@@ -42,6 +50,19 @@ def ring(channel: str, using: str = "default") -> None:
 def notification(channel: str) -> str:
     """Return the statement that rings on PostgreSQL, for whoever sends it along with others."""
     return f"NOTIFY {_PREFIX}{channel}"
+
+
+def is_due(channel: str) -> bool:
+    """Return whether it is time to ring a channel again for a commit that follows at once; it counts as rung then.
+
+    A ring costs a commit on PostgreSQL more than the commit of a row. Who was woken looks for a while by itself
+    (`LIVELY_SECONDS`), so one ring in a shorter time is enough.
+    """
+    now = clock.monotonic_seconds()
+    if now - _rung_at.get(channel, -LIVELY_SECONDS) < _QUIET_SECONDS:
+        return False
+    _rung_at[channel] = now
+    return True
 
 
 class Listener(ABC):

@@ -122,9 +122,12 @@ class _PostgresTeller:
         literal = "'" + wanted.replace("'", "''") + "'"
         # In a statement without parameters a `%` is one, in one with them it is doubled.
         doubled = literal.replace("%", "%%") if params is not None else literal
-        told = f"SELECT set_config('{SETTING}', {doubled}, true); {wakeups.notification(STAGED)}"
-        answer = execute(f"{told}; {sql}", params, many, context)
-        for _ in range(2):
+        told = [f"SELECT set_config('{SETTING}', {doubled}, true)"]
+        # Within a transaction nobody knows when it commits; a single statement does at once.
+        if self._connection.in_atomic_block or wakeups.is_due(STAGED):
+            told.append(wakeups.notification(STAGED))
+        answer = execute("; ".join([*told, sql]), params, many, context)
+        for _ in told:
             context["cursor"].nextset()
         return answer
 
