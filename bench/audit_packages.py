@@ -115,6 +115,7 @@ def pghistory(model: Any) -> None:
         model_name="MeasuredEvent",
         app_label="crm",
         context_field=None,
+        abstract=False,
     )
     with connection.schema_editor() as editor:
         editor.create_model(event_model)

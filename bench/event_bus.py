@@ -3,6 +3,7 @@
 All in one run on one database (a fresh SQLite file, or `DATABASE_URL`). The bus that delivers is a process of its own.
 """
 
+import asyncio
 import json
 import os
 import signal
@@ -207,6 +208,40 @@ def latency(event_class: Any, told: Path) -> None:
         f"commit to subscriber at {RATE} events/s: {len(found) + RATE:,} of {count:,}   "
         f"p50 {p50:.1f} ms   p99 {p99:.1f} ms   goals 5 and 25 ms: {verdicts}"
     )
+    peer = asyncio.run(jetstream_latencies())
+    peer_p50, peer_p99 = (peer[int(len(peer) * share)] for share in (0.5, 0.99))
+    verdicts = " ".join("met" if ours < 3 * theirs else "MISSED" for ours, theirs in ((p50, peer_p50), (p99, peer_p99)))
+    print(
+        f"NATS JetStream, publish to ordered consumer: p50 {peer_p50:.1f} ms   p99 {peer_p99:.1f} ms   "
+        f"ratios x{p50 / peer_p50:.1f} and x{p99 / peer_p99:.1f}   goal 3: {verdicts}"
+    )
+
+
+async def jetstream_latencies() -> list[float]:
+    """Return how long events took through JetStream, synced to the disk before they are acknowledged, in order."""
+    import nats
+
+    from tests.nats_server import NatsServer
+
+    found: list[float] = []
+
+    async def note(message: Any) -> None:
+        found.append((monotonic() - json.loads(message.data)["sent_at"]) * 1000)
+
+    with tempfile.TemporaryDirectory() as folder:
+        server = NatsServer(Path(folder))
+        client = await nats.connect(server.url)
+        stream = client.jetstream()
+        await stream.add_stream(name="MEASURED", subjects=["measured"])
+        await stream.subscribe("measured", ordered_consumer=True, cb=note)
+        began = monotonic()
+        for number in range(RATE * SECONDS):
+            await asyncio.sleep(max(0.0, began + number / RATE - monotonic()))
+            await stream.publish("measured", json.dumps({"sent_at": monotonic(), "text": TEXT}).encode())
+        await asyncio.sleep(1)
+        await client.close()
+        server.kill()
+    return sorted(found[RATE:])
 
 
 if __name__ == "__main__":
