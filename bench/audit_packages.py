@@ -119,8 +119,6 @@ def pghistory(model: Any) -> None:
     )
     with connection.schema_editor() as editor:
         editor.create_model(event_model)
-    # What the app does for declared models when it is ready.
-    event_model.pghistory_setup()
     installed = [trigger for watched, trigger in pgtrigger.registered() if watched is model]
     for trigger in installed:
         trigger.install(model)
