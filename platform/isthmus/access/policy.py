@@ -13,7 +13,16 @@ from isthmus.access.errors import PermissionRefused, SystemUserTaken
 from isthmus.access.models import Grant
 from isthmus.access.registry import ALL_TARGETS, GrantKey, grant_kind
 
-__all__ = ["SYSTEM_USERNAME", "AnyUser", "forget_grants", "is_granted", "require", "system_user"]
+__all__ = [
+    "SYSTEM_USERNAME",
+    "AnyUser",
+    "covering_targets",
+    "forget_grants",
+    "has_everything",
+    "is_granted",
+    "require",
+    "system_user",
+]
 
 AnyUser: TypeAlias = "AbstractUser | AnonymousUser | None"
 
@@ -30,10 +39,10 @@ def is_granted(user: AnyUser, kind: str, action: str, target: str) -> bool:
     actions = grant_kind(kind).actions_that_give(action)
     if not isinstance(user, AbstractUser) or not user.is_active:
         return False
-    if user.is_superuser or _is_system_user(user):
+    if has_everything(user):
         return True
     held = _grants_of(user)
-    return any((kind, given, covering) in held for given in actions for covering in _covering(target))
+    return any((kind, given, covering) in held for given in actions for covering in covering_targets(target))
 
 
 def require(user: AnyUser, kind: str, action: str, target: str) -> None:
@@ -71,7 +80,13 @@ def _is_system_user(user: AbstractUser) -> bool:
     return user.get_username() == SYSTEM_USERNAME and not user.has_usable_password()
 
 
-def _covering(target: str) -> tuple[str, ...]:
+def has_everything(user: AbstractUser) -> bool:
+    """Return whether the user, if active, needs no grant."""
+    return user.is_superuser or _is_system_user(user)
+
+
+def covering_targets(target: str) -> tuple[str, ...]:
+    """Return the targets of a grant that include `target`: itself, everything, everything of its owner."""
     owner, dot, _ = target.partition(".")
     return (target, ALL_TARGETS, f"{owner}.{ALL_TARGETS}") if dot else (target, ALL_TARGETS)
 
