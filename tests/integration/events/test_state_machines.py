@@ -38,6 +38,7 @@ def run(machine, *, examples, steps=25):
             max_examples=examples,
             stateful_step_count=steps,
             deadline=None,
+            derandomize=True,
             suppress_health_check=list(HealthCheck),
         ),
     )
