@@ -7,7 +7,7 @@ in detail becomes a gap event; more changes than can be told singly become one o
 """
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -18,6 +18,7 @@ from events.json_text import encode
 from events.logs.base import NewEvent
 from events.names import change_topic
 from isthmus.objects.capture import WHOLE_OBJECT_ID, Change, ChangeType
+from isthmus.objects.capture.shaping import STAMPS
 
 __all__ = ["MergedChange", "ShapingLimits", "merge", "shape_changes"]
 
@@ -48,6 +49,8 @@ class MergedChange:
     """Whether the record was live before the transaction."""
     is_there: bool
     has_gap: bool = False
+    deletion: Change | None = None
+    """The last time it went."""
     values: dict[str, Any] = field(default_factory=dict)
     """The newest values of the fields that were written."""
     changed: dict[str, None] = field(default_factory=dict)
@@ -60,12 +63,29 @@ class MergedChange:
         self.last = change
         self.has_gap |= change.change_type.is_gap
         if kind == "DELETE":
-            self.is_there = False
+            self.is_there, self.deletion = False, change
             return
+        changed = change.changed_fields
+        if not self.is_there:
+            if self.was_there:
+                changed = self._changed_while_gone(change)
+            else:
+                # It is told whole, whatever it held before it went.
+                self.values.clear()
         self.is_there = True
-        self.values.update(change.changed_fields)
-        if kind == "UPDATE":
-            self.changed.update(dict.fromkeys(change.changed_fields))
+        self.values.update(changed)
+        if kind == "UPDATE" or self.was_there:
+            self.changed.update(dict.fromkeys(changed))
+
+    def _changed_while_gone(self, change: Change) -> Mapping[str, Any]:
+        """Return what is different now that the record is back: it was deleted in this very transaction."""
+        before = self.deletion.fields_before() if self.deletion is not None else None
+        if before is None:
+            self.has_gap = True
+            return {}
+        now = change.changed_fields
+        different = {name: now.get(name) for name in {**before, **now} if before.get(name) != now.get(name)}
+        return different if different.keys() - STAMPS else {}
 
     def change_type(self) -> str | None:
         """Return the type of the one event, `None` when nothing remains to tell."""

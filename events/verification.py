@@ -9,6 +9,7 @@ from events.changes import HEADER
 from events.logs import EventLog
 from events.names import change_topic
 from isthmus import clock
+from isthmus.objects.capture.shaping import STAMPS
 from isthmus.objects.models import RawChange
 from isthmus.objects.object_types import ObjectType
 from isthmus.objects.reading import as_wire, live_rows, told_fields
@@ -18,8 +19,6 @@ __all__ = ["Difference", "Verification", "verify"]
 
 _AT_ONCE = 2_000
 _PAUSE_SECONDS = 0.2
-_STAMPS = {"LastModifiedDate", "LastModifiedById"}
-"""A save that changes nothing else moves these, and is no event."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +100,7 @@ class _ToldState:
     def __init__(self, object_type: ObjectType, event_log: EventLog) -> None:
         self._log = event_log
         self._topic = change_topic(object_type.api_name)
-        self._names = {told.api_name for told in told_fields(object_type)} - _STAMPS
+        self._names = {told.api_name for told in told_fields(object_type)} - STAMPS
         self._cursor = event_log.earliest(self._topic)
         self._records: dict[int, _Told] = {}
 

@@ -74,6 +74,61 @@ def test_an_update_tells_what_changed_and_what_became_null(event_bus):
     assert "LastName" not in payload
 
 
+def told_after(event_bus, act):
+    """Return type and changed fields of what one transaction on an existing contact tells."""
+    contact = Contact.objects.create(last_name="Lovelace", phone="1", email="ada@example.org")
+    event_bus.relay()
+    with transaction.atomic():
+        act(contact)
+    event_bus.relay()
+    payloads = event_bus.published("ContactChangeEvent")[1:]
+    headers = [payload["ChangeEventHeader"] for payload in payloads]
+    stamps = {"LastModifiedDate", "LastModifiedById"}
+    return [
+        (header["changeType"], {name: payload[name] for name in header["changedFields"] if name not in stamps})
+        for header, payload in zip(headers, payloads, strict=True)
+    ]
+
+
+def test_what_changed_in_the_recycle_bin_is_told_when_the_record_comes_back_in_the_same_transaction(event_bus):
+    def act(contact):
+        contact.delete()
+        Contact.all_objects.filter(pk=contact.pk).update(phone="2", email="")
+        contact.refresh_from_db()
+        contact.undelete()
+
+    assert told_after(event_bus, act) == [("UPDATE", {"Phone": "2", "Email": None})]
+
+
+def test_what_was_changed_before_it_went_and_after_it_came_back_is_told_too(event_bus):
+    def act(contact):
+        contact.phone = "2"
+        contact.save()
+        contact.delete()
+        contact.undelete()
+        contact.email = "new@example.org"
+        contact.save()
+
+    assert told_after(event_bus, act) == [("UPDATE", {"Phone": "2", "Email": "new@example.org"})]
+
+
+def test_a_record_that_went_and_came_back_as_it_was_is_no_event(event_bus):
+    def act(contact):
+        contact.delete()
+        contact.undelete()
+
+    assert told_after(event_bus, act) == []
+
+
+def test_a_row_that_was_removed_for_good_and_written_anew_is_an_update(event_bus):
+    def act(contact):
+        Contact.all_objects.filter(pk=contact.pk)._raw_delete("default")
+        contact.phone = "2"
+        Contact.objects.bulk_create([contact])
+
+    assert told_after(event_bus, act) == [("UPDATE", {"Phone": "2"})]
+
+
 def test_a_record_created_updated_and_deleted_in_one_transaction_is_no_event(event_bus):
     with transaction.atomic():
         contact = Contact.objects.create(last_name="Nobody")

@@ -1,7 +1,7 @@
 """A captured change: what the capture hands over, whichever implementation saw it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -62,3 +62,5 @@ class Change:
     occurred_at: datetime
     note: int = 0
     """The number of the database's note: no other change has it."""
+    fields_before: Callable[[], Mapping[str, Any] | None] = field(default=dict, compare=False)
+    """Of a DELETE: gives every field that was not null; `None` when that cannot be told. Others: nothing."""

@@ -3,8 +3,10 @@
 import functools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -20,11 +22,15 @@ from isthmus.objects.reading import told_fields
 from isthmus.objects.record_ids import encode
 from isthmus.objects.wire_values import to_wire
 
-__all__ = ["as_changes", "readable"]
+__all__ = ["STAMPS", "as_changes", "readable"]
 
 log = get_logger(__name__)
 
-_STAMPS = {"LastModifiedDate", "LastModifiedById"}
+STAMPS = frozenset({"LastModifiedDate", "LastModifiedById"})
+"""Fields that tell only that something else changed: a change of these alone is none."""
+
+_UNREADABLE = (ValueError, TypeError, ValidationError, ArithmeticError)
+"""What a value raises that its field cannot hold."""
 
 
 def readable() -> models.Q:
@@ -56,12 +62,24 @@ def _as_change(row: RawChange) -> Change | None:
     record_id = encode(object_type.key_prefix, row.record_pk or 0)
     try:
         fields = shaper.fields(row, change_type)
-    except (ValueError, TypeError, ValidationError, ArithmeticError) as error:
+    except _UNREADABLE as error:
         log.warning("capture.gap", object=row.object_name, record=record_id, reason=str(error))
         return _change(row, change_type.as_gap(), record_id, {})
-    if change_type is ChangeType.UPDATE and not fields.keys() - _STAMPS:
+    if change_type is ChangeType.UPDATE and not fields.keys() - STAMPS:
         return None
-    return _change(row, change_type, record_id, fields)
+    change = _change(row, change_type, record_id, fields)
+    return (
+        replace(change, fields_before=partial(_fields_before, shaper, row))
+        if change_type is ChangeType.DELETE
+        else change
+    )
+
+
+def _fields_before(shaper: "_Shaper", row: RawChange) -> Mapping[str, Any] | None:
+    try:
+        return shaper.all_fields(row.old_values or {})
+    except _UNREADABLE:
+        return None
 
 
 def _change(row: RawChange, change_type: ChangeType, record_id: str, fields: Mapping[str, Any]) -> Change:
@@ -118,7 +136,11 @@ class _Shaper:
         if change_type is ChangeType.UPDATE:
             changed = (entry for entry in self._columns if old.get(entry[0]) != new.get(entry[0]))
             return {told.api_name: to_wire(told, read(new.get(column))) for column, told, read in changed}
-        found = ((told, to_wire(told, read(new.get(column)))) for column, told, read in self._columns)
+        return self.all_fields(new)
+
+    def all_fields(self, values: Mapping[Any, Any]) -> dict[str, Any]:
+        """Return every field of a row that is not null."""
+        found = ((told, to_wire(told, read(values.get(column)))) for column, told, read in self._columns)
         return {told.api_name: value for told, value in found if value is not None}
 
     def _is_live(self, values: Mapping[str, Any] | None) -> bool:
