@@ -8,6 +8,7 @@ moment and goes on.
 import itertools
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -49,7 +50,7 @@ _LINGERS_SECONDS = 1.0
 """How long a subscription without events keeps its thread."""
 
 
-class Part:
+class Part(ABC):
     """What a thread of the bus does again and again. `wake` ends its pause early."""
 
     name: str
@@ -57,18 +58,18 @@ class Part:
     def __init__(self) -> None:
         self.wake = threading.Event()
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027 - most parts have nothing to prepare
         """Do what comes before the first turn; again if it fails."""
 
+    @abstractmethod
     def turn(self) -> bool:
         """Do one piece of work; return whether there may be more to do right now."""
-        raise NotImplementedError(f"{type(self).__name__} does not say what it does.")
 
     def pause_seconds(self) -> float:
         """Return how long to rest when there is nothing to do."""
         return options.poll_milliseconds / 1000
 
-    def finish(self) -> None:
+    def finish(self) -> None:  # noqa: B027 - some parts leave nothing behind
         """Clean up after the last turn."""
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from events.changes import HEADER, object_of_topic, schema_of_topic
 from events.errors import InvalidFilter, UnknownTopic
 from events.filters import Filter, parse_filter
-from events.models import ChannelMember, Topic
+from events.models import Channel, ChannelMember, Topic
 from events.names import UNION_TOPIC, topic_kind
 from events.subscribers import Event
 from isthmus.objects.reading import current_values
@@ -66,8 +66,10 @@ def narrowed(topic: str, events: Sequence[Event]) -> Sequence[Event]:
     ]
 
 
-def check_member(topic: str, filter_expression: str, enriched_fields: Sequence[str]) -> None:
-    """Return if a channel can carry the topic like that. Raises `InvalidFilter`."""
+def check_member(channel: Channel, topic: str, filter_expression: str, enriched_fields: Sequence[str]) -> None:
+    """Return if the channel can carry the topic like that. Raises `InvalidFilter`."""
+    if topic_kind(topic) != channel.kind:
+        raise InvalidFilter(f"The channel carries {channel.get_kind_display().lower()} only.")
     schema = schema_of_topic(topic)
     if schema is None:
         raise InvalidFilter(f"Nothing is published to {topic}.")

@@ -13,6 +13,7 @@ from typing import Any
 from django.db.models import Max, QuerySet
 
 from events.changes import HEADER, change_header, object_of_topic, schema_of_topic
+from events.gaps import gap_payload
 from events.logs.base import EventLog, NewEvent
 from events.models import OutboxEvent, Topic, TopicKind
 from events.outbox import side_door
@@ -118,27 +119,18 @@ def _gap(topic: Topic, number: int) -> NewEvent:
     schema = schema_of_topic(topic.name)
     now = clock.now()
     key = ids.new_uuid()
+    missing = gap_payload(topic.complete_replay_id, topic.last_replay_id, number)
     return NewEvent(
         topic=topic.name,
         event_uuid=key,
         schema_id=schema.schema_id if schema is not None else "",
-        payload=_overflow(topic, key, now) if topic.kind == TopicKind.DATA else _missing(topic, number),
+        payload=_overflow(topic, key, now) if topic.kind == TopicKind.DATA else missing,
         created_at=now,
         correlation_id="",
         transaction_key=key,
         sequence_number=1,
         is_gap=topic.kind != TopicKind.DATA,
     )
-
-
-def _missing(topic: Topic, number: int) -> dict[str, Any]:
-    return {
-        "Gap": {
-            "missingAfter": topic.complete_replay_id,
-            "missingUpTo": topic.last_replay_id,
-            "missingEvents": number,
-        }
-    }
 
 
 def _overflow(topic: Topic, key: uuid.UUID, now: datetime) -> dict[str, Any]:

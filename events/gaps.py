@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 from events.errors import ReplayIdExpired
 from events.logs.base import EventLog
@@ -10,7 +11,7 @@ from events.subscribers import Event, Subscriber
 from isthmus import clock
 from isthmus.logs import get_logger
 
-__all__ = ["after_expiry"]
+__all__ = ["after_expiry", "gap_payload"]
 
 log = get_logger(__name__)
 
@@ -36,13 +37,19 @@ def after_expiry(
     return [gap, *event_log.read(topic, after=earliest, limit=subscriber.batch_size)]
 
 
+def gap_payload(after: int, up_to: int, events: int | None = None) -> dict[str, Any]:
+    """Return the payload of a gap event: between which replay ids events are missing, and how many if that is known."""
+    gap = {"missingAfter": after, "missingUpTo": up_to}
+    return {"Gap": gap if events is None else {**gap, "missingEvents": events}}
+
+
 def _gap(topic: str, *, missing_after: int, missing_up_to: int) -> Event:
     return Event(
         replay_id=missing_up_to,
         event_uuid=uuid.uuid5(uuid.NAMESPACE_URL, f"{topic}#gap-{missing_after}-{missing_up_to}"),
         topic=topic,
         schema_id="",
-        payload={"Gap": {"missingAfter": missing_after, "missingUpTo": missing_up_to}},
+        payload=gap_payload(missing_after, missing_up_to),
         created_at=clock.now(),
         correlation_id="",
         transaction_key=uuid.UUID(int=0),

@@ -1,32 +1,22 @@
 """A NATS server with JetStream as a process of its own, which tests may kill."""
 
 import contextlib
-import shutil
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
+from events.crash_matrix.nats import free_port, nats_command, nats_server_path
 from tests.processes import wait_until
 
-__all__ = ["NatsServer", "nats_server_path"]
-
-
-def nats_server_path() -> str:
-    """Return the path of the server: the one beside this Python, else the machine's; "" without any."""
-    beside = Path(sys.executable).parent / "nats-server"
-    return str(beside) if beside.exists() else shutil.which("nats-server") or ""
+__all__ = ["NatsServer"]
 
 
 class NatsServer:
     """Runs on a port of the loopback interface and keeps its store when it is started again."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
         self._folder = folder
-        self._options = options
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 
@@ -36,18 +26,9 @@ class NatsServer:
 
     def start(self) -> None:
         """Start, and return when it answers."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        configuration = self._folder / "nats.conf"
-        # Each message is on the disk before it is acknowledged.
-        configuration.write_text(
-            f'jetstream {{ store_dir: "{self._folder}/store", sync_interval: always }}\n', encoding="utf-8"
-        )
+        command = nats_command(nats_server_path(), self._folder, self.port)
         with (self._folder / "nats.log").open("ab") as output:
-            self._process = subprocess.Popen(
-                [nats_server_path(), "-c", configuration, "-a", "127.0.0.1", "-p", str(self.port), *self._options],
-                stdout=output,
-                stderr=output,
-            )
+            self._process = subprocess.Popen(command, stdout=output, stderr=output)
         wait_until(self._answers, "NATS answers", timeout_seconds=20)
 
     def kill(self) -> None:

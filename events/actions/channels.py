@@ -22,7 +22,7 @@ def save_channel(channel: Channel) -> Channel:
 
 def save_member(member: ChannelMember) -> ChannelMember:
     """Store a member; a new one is carried from the oldest kept event on. Raises `InvalidFilter`."""
-    channels.check_member(member.topic.name, member.filter_expression, member.enriched_fields)
+    channels.check_member(member.channel, member.topic.name, member.filter_expression, member.enriched_fields)
     with transaction.atomic():
         if member.pk is None:
             member.joined_at_replay_id = get_event_log().newest()

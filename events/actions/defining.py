@@ -22,9 +22,14 @@ def check_definition(definition: EventDefinition, fields: Sequence[EventFieldDef
     if definition.api_name.lower() in declared:
         raise InvalidDefinition(f"The code declares {definition.api_name} already.")
     event_type = made_definitions.event_type_of(definition, fields)
-    if definition.pk is not None:
-        known = EventDefinition.objects.select_related("schema").get(pk=definition.pk)
-        if problems := incompatibilities(known.schema.as_avro(), event_type.schema):
+    if EventDefinition.objects.filter(api_name__iexact=definition.api_name).exclude(pk=definition.pk).exists():
+        raise InvalidDefinition(f"There is an event {definition.api_name} already.")
+    known = EventDefinition.objects.select_related("schema").filter(pk=definition.pk).first()
+    if known is not None and known.api_name != definition.api_name:
+        raise InvalidDefinition(f"{known.api_name} keeps its API name: topic and kept events have it.")
+    if known is not None and known.is_active:
+        problems = incompatibilities(known.schema.as_avro(), event_type.schema)
+        if problems:
             raise InvalidDefinition(" ".join(problems))
     return event_type
 

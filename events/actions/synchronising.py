@@ -114,7 +114,9 @@ def _write_definitions() -> None:
 
 def _refuse_incompatible(declared: list[EventType]) -> None:
     """Raise `InvalidDefinition` when the code changed an event so that the versions could not run side by side."""
-    known = EventDefinition.objects.select_related("schema").in_bulk(field_name="api_name")
+    # Whoever knew an event that nobody could publish any more is gone.
+    active = EventDefinition.objects.filter(is_active=True).select_related("schema")
+    known = active.in_bulk(field_name="api_name")
     problems = [
         f"{event.api_name}: {problem}"
         for event in declared

@@ -33,7 +33,7 @@ class NameListField(forms.CharField):
 
 
 class ChannelMemberForm(forms.ModelForm):  # type: ignore[type-arg]  # the class takes no argument at run time
-    """Checks filter and fields against what is published."""
+    """One member."""
 
     enriched_fields = NameListField(required=False, help_text="API names, apart by commas.")
 
@@ -42,28 +42,22 @@ class ChannelMemberForm(forms.ModelForm):  # type: ignore[type-arg]  # the class
         fields = ("topic", "filter_expression", "enriched_fields")
         widgets: ClassVar = {"filter_expression": UnfoldAdminTextareaWidget(attrs={"rows": 2})}
 
-    def clean(self) -> dict[str, Any]:
-        given: dict[str, Any] = super().clean() or {}
-        topic = given.get("topic")
-        if topic is not None:
-            try:
-                channels.check_member(
-                    topic.name, given.get("filter_expression", ""), given.get("enriched_fields") or []
-                )
-            except InvalidFilter as refused:
-                self.add_error("filter_expression", refused.message)
-        return given
-
 
 class ChannelMemberFormSet(PaginationInlineFormSet):
-    """Sees to it that a channel carries one kind of events."""
+    """Checks each member against its channel and what is published."""
 
     def clean(self) -> None:
         super().clean()
         for form in self.forms:
-            topic = form.cleaned_data.get("topic") if hasattr(form, "cleaned_data") else None
-            if topic is not None and topic.kind != self.instance.kind:
-                form.add_error("topic", f"The channel carries {self.instance.get_kind_display().lower()} only.")
+            given = getattr(form, "cleaned_data", {})
+            if given.get("topic") is None or form in self.deleted_forms:
+                continue
+            try:
+                channels.check_member(
+                    self.instance, given["topic"].name, given["filter_expression"], given["enriched_fields"]
+                )
+            except InvalidFilter as refused:
+                form.add_error(None, refused.message)
 
 
 class ChannelMemberInline(TabularInline):

@@ -5,7 +5,6 @@ import json
 import os
 import random
 import secrets
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from events.crash_matrix.nats import free_port, nats_command
 from isthmus.supervisor import ProcessSpec, Supervisor, import_path
 
 __all__ = ["Plan", "Verdict", "run"]
@@ -124,16 +124,13 @@ def _servers(plan: Plan, folder: Path, environment: Mapping[str, str]) -> list[P
     ]
     if plan.engine != "jetstream":
         return buses
-    configuration = folder / "nats.conf"
-    # What is acknowledged is on the disk.
-    configuration.write_text(f'jetstream {{ store_dir: "{folder}/nats", sync_interval: always }}\n', encoding="utf-8")
-    port = str(urlsplit(environment["ISTHMUS_EVENT_LOG_URL"]).port)
-    command = [plan.nats_server, "-c", str(configuration), "-a", "127.0.0.1", "-p", port]
+    port = urlsplit(environment["ISTHMUS_EVENT_LOG_URL"]).port or 0
+    command = nats_command(plan.nats_server, folder / "nats", port)
     return [ProcessSpec(name="nats", command=command), *buses]
 
 
 def _environment(url: str, folder: Path, plan: Plan) -> dict[str, str]:
-    log_url = f"nats://127.0.0.1:{_free_port()}/CRASH_MATRIX" if plan.engine == "jetstream" else ""
+    log_url = f"nats://127.0.0.1:{free_port()}/CRASH_MATRIX" if plan.engine == "jetstream" else ""
     return {
         "DATABASE_URL": url,
         "ISTHMUS_APPS": APP,
@@ -182,10 +179,3 @@ def _on_server(url: str, statement: str) -> None:
 
     with psycopg.connect(url, autocommit=True) as server:
         server.execute(statement.encode())
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

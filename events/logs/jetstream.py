@@ -25,6 +25,7 @@ from django.db.models import F
 from events import topics as known_topics
 from events.conf import options
 from events.errors import EventLogUnavailable
+from events.gaps import gap_payload
 from events.logs.base import EventLog, NewEvent, Retention
 from events.logs.database import DatabaseEventLog, add_entries, entry_of, known_places
 from events.logs.nats_bridge import NatsBridge
@@ -97,25 +98,25 @@ class JetStreamEventLog(DatabaseEventLog):
         if not events:
             return {}
         self._prepare()
+        messages = [self._outgoing(event) for event in events]
+        found: dict[uuid.UUID, int] = {}
         try:
-            acks = self._publish(events, last, together=True)
+            acks = self._publish(messages, last, together=True)
         except _Elsewhere:
             last = self._adopt(last)
             found = known_places([event.event_uuid for event in events])
-            events = [event for event in events if event.event_uuid not in found]
+            messages = [message for message in messages if message.event.event_uuid not in found]
             # One after the other: an event that the stream knows takes no place, so the next one expects another.
-            acks = self._publish(events, last, together=False)
-        else:
-            found = {}
-        added = [(event, ack) for event, ack in zip(events, acks, strict=True) if not ack.is_known]
-        add_entries([self._row(event, ack.number, known[event.topic], now) for event, ack in added])
-        return {**found, **{event.event_uuid: ack.number for event, ack in zip(events, acks, strict=True)}}
-
-    def _row(self, event: NewEvent, number: int, topic: Topic, now: datetime) -> EventLogEntry:
-        row = entry_of(event, number, topic, now)
-        if not self._is_too_large(self._body(event)):
-            row.payload = None
-        return row
+            acks = self._publish(messages, last, together=False)
+        acknowledged = list(zip(messages, acks, strict=True))
+        add_entries(
+            [
+                _row(message.event, ack.number, known[message.event.topic], now, is_whole=message.is_too_large)
+                for message, ack in acknowledged
+                if not ack.is_known
+            ]
+        )
+        return {**found, **{message.event.event_uuid: ack.number for message, ack in acknowledged}}
 
     def _read(self, topics: Sequence[str], *, after: int, limit: int) -> tuple[list[Event], Any]:
         found, ends = super()._read(topics, after=after, limit=limit)
@@ -159,9 +160,8 @@ class JetStreamEventLog(DatabaseEventLog):
             )
         return int(client.max_payload)
 
-    def _publish(self, events: Sequence[NewEvent], last: int, *, together: bool) -> list["_Ack"]:
-        """Publish events in their order. Raises `_Elsewhere` when the stream does not end where it should."""
-        messages = [self._message(event) for event in events]
+    def _publish(self, messages: Sequence["_Outgoing"], last: int, *, together: bool) -> list["_Ack"]:
+        """Publish messages in their order. Raises `_Elsewhere` when the stream does not end where it should."""
 
         async def work(client: Any) -> list[_Ack]:
             stream = client.jetstream()
@@ -170,7 +170,7 @@ class JetStreamEventLog(DatabaseEventLog):
             for start in range(0, len(messages), _AT_ONCE if together else 1):
                 some = messages[start : start + (_AT_ONCE if together else 1)]
                 found = await asyncio.gather(
-                    *(self._publish_one(stream, *message, expected + place) for place, message in enumerate(some)),
+                    *(self._publish_one(stream, message, expected + place) for place, message in enumerate(some)),
                     return_exceptions=True,
                 )
                 failed = next((each for each in found if isinstance(each, BaseException)), None)
@@ -182,23 +182,26 @@ class JetStreamEventLog(DatabaseEventLog):
 
         return self._bridge.run(work)
 
-    def _message(self, event: NewEvent) -> tuple[str, dict[str, str], bytes]:
-        """Return subject, headers and body of an event's message."""
-        body = self._body(event)
-        if self._is_too_large(body):
-            # Its payload is in the row of the index alone, so it must not be taken for one that is there already.
-            return self._subject(event.topic), {}, _encoder.encode(_Message(**{**vars(event), "payload": None}))
-        return self._subject(event.topic), {"Nats-Msg-Id": str(event.event_uuid)}, body
+    def _outgoing(self, event: NewEvent) -> "_Outgoing":
+        body = _encoder.encode(_Message(**vars(event)))
+        if len(body) <= self._largest - _HEADER_BYTES:
+            headers = {"Nats-Msg-Id": str(event.event_uuid)}
+            return _Outgoing(event, self._subject(event.topic), headers, body, is_too_large=False)
+        # Its payload is in the row of the index alone, so it must not be taken for one that is there already.
+        body = _encoder.encode(_Message(**{**vars(event), "payload": None}))
+        return _Outgoing(event, self._subject(event.topic), {}, body, is_too_large=True)
 
-    async def _publish_one(
-        self, stream: Any, subject: str, headers: dict[str, str], body: bytes, expected: int
-    ) -> "_Ack":
+    async def _publish_one(self, stream: Any, message: "_Outgoing", expected: int) -> "_Ack":
         from nats.js.errors import APIError
 
-        headers = {**headers, "Nats-Expected-Last-Sequence": str(expected)}
+        headers = {**message.headers, "Nats-Expected-Last-Sequence": str(expected)}
         try:
             ack = await stream.publish(
-                subject, body, timeout=options.nats_timeout_seconds, stream=self._stream, headers=headers
+                message.subject,
+                message.body,
+                timeout=options.nats_timeout_seconds,
+                stream=self._stream,
+                headers=headers,
             )
         except APIError as error:
             if error.err_code == _WRONG_LAST_SEQUENCE:
@@ -229,7 +232,7 @@ class JetStreamEventLog(DatabaseEventLog):
         known = known_topics.ensure({message.topic for message in messages.values()})
         now = clock.now()
         rows = [
-            self._row(_as_new(message), number, known[message.topic], now)
+            _row(_as_new(message), number, known[message.topic], now, is_whole=False)
             for number, message in sorted(messages.items())
             if message.payload is not None
         ]
@@ -304,17 +307,23 @@ class JetStreamEventLog(DatabaseEventLog):
     def _subject(self, topic: str) -> str:
         return f"{self._stream}{topic.replace('/', '.')}"
 
-    def _body(self, event: NewEvent) -> bytes:
-        return _encoder.encode(_Message(**vars(event)))
-
-    def _is_too_large(self, body: bytes) -> bool:
-        return len(body) > self._largest - _HEADER_BYTES
-
 
 _HEADER_BYTES = 1_024
 """What headers and the subject may take."""
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(_Message)
+
+
+@dataclass(frozen=True)
+class _Outgoing:
+    """An event and its message."""
+
+    event: NewEvent
+    subject: str
+    headers: dict[str, str]
+    body: bytes
+    is_too_large: bool
+    """Whether the message goes without its payload."""
 
 
 @dataclass(frozen=True)
@@ -335,6 +344,14 @@ def _limits(config: Any, name: str) -> bool:
     return value is not None and value > 0
 
 
+def _row(event: NewEvent, number: int, topic: Topic, now: datetime, *, is_whole: bool) -> EventLogEntry:
+    """Return the row of the index; with its payload only where the message has none."""
+    row = entry_of(event, number, topic, now)
+    if not is_whole:
+        row.payload = None
+    return row
+
+
 def _as_new(message: _Message) -> NewEvent:
     return NewEvent(**{name: getattr(message, name) for name in message.__struct_fields__})
 
@@ -342,8 +359,7 @@ def _as_new(message: _Message) -> NewEvent:
 def _filled(event: Event, message: _Message | None) -> Event:
     if message is not None and message.payload is not None:
         return replace(event, payload=message.payload)
-    gap = {"missingAfter": event.replay_id - 1, "missingUpTo": event.replay_id, "missingEvents": 1}
-    return replace(event, payload={"Gap": gap}, is_gap=True)
+    return replace(event, payload=gap_payload(event.replay_id - 1, event.replay_id, 1), is_gap=True)
 
 
 @lru_cache(maxsize=8)

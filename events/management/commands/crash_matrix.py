@@ -5,8 +5,6 @@ Each engine gets a database of its own, which is gone in the end. Exit status 2 
 
 import dataclasses
 import json
-import shutil
-import sys
 import threading
 from argparse import SUPPRESS, ArgumentParser
 from pathlib import Path
@@ -16,6 +14,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from events.crash_matrix.driving import APP, Plan, run
+from events.crash_matrix.nats import nats_server_path
 
 _ENGINES = ("sqlite", "postgresql", "jetstream")
 _QUIET_SECONDS = 300.0
@@ -68,7 +67,7 @@ class Command(BaseCommand):
     def _plans(self, options: dict[str, Any]) -> list[Plan]:
         database = settings.DATABASES["default"]
         postgres = options["postgres"] or (_url_of(database) if "postgresql" in database["ENGINE"] else "")
-        nats_server = options["nats_server"] or _nats_server()
+        nats_server = options["nats_server"] or nats_server_path()
         able = {"sqlite": True, "postgresql": bool(postgres), "jetstream": bool(nats_server)}
         chosen = options["engine"] or [engine for engine in _ENGINES if able[engine]]
         if unable := [engine for engine in chosen if not able[engine]]:
@@ -120,11 +119,6 @@ class Command(BaseCommand):
 
 def _swallow(_line: str) -> None:
     """Drop what the processes print."""
-
-
-def _nats_server() -> str:
-    beside = Path(sys.executable).parent / "nats-server"
-    return str(beside) if beside.exists() else shutil.which("nats-server") or ""
 
 
 def _url_of(database: dict[str, Any]) -> str:

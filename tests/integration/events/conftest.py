@@ -7,11 +7,12 @@ import pytest
 
 from events import migrations_done, registry, schemas
 from events.avro import AvroSchema
+from events.crash_matrix.nats import nats_server_path
 from events.definitions import Number, PlatformEvent, Text
 from events.logs import NewEvent
 from events.logs.jetstream import JetStreamEventLog
 from isthmus import clock, ids
-from tests.nats_server import NatsServer, nats_server_path
+from tests.nats_server import NatsServer
 
 
 @pytest.fixture(autouse=True)

@@ -214,14 +214,21 @@ def test_a_channel_that_nobody_made_is_unknown(event_bus):
         (CONTACTS, {"filter_expression": "Nope = 1"}, "no field 'Nope'"),
         (CONTACTS, {"enriched_fields": ["Nope"]}, "no field Nope"),
         (CONTACTS, {"enriched_fields": [f"F{number}" for number in range(11)]}, "At most 10"),
-        ("/event/Counted__e", {"enriched_fields": ["Number__c"]}, "Only change events"),
-        ("/event/Gone__e", {}, "Nothing is published"),
+        ("/event/Counted__e", {}, "carries change events only"),
+        ("/data/GoneChangeEvent", {}, "Nothing is published"),
     ],
 )
 def test_a_member_that_makes_no_sense_is_refused(event_bus, counted, channel, topic, given, complaint):
     topics.ensure([topic])
     with pytest.raises(InvalidFilter, match=complaint), transaction.atomic():
         add(channel, topic, **given)
+
+
+def test_platform_events_get_no_further_fields(event_bus, counted):
+    actions.synchronise(event_bus.log)
+    channel = save_channel(Channel(name="Numbers__chn", label="Numbers", kind="event"))
+    with pytest.raises(InvalidFilter, match="Only change events"), transaction.atomic():
+        add(channel, "/event/Counted__e", enriched_fields=["Number__c"])
 
 
 def form(channel_kind, topic, **given):

@@ -7,7 +7,7 @@ import sys
 import pytest
 from django.core.management import CommandError, call_command
 
-from tests.nats_server import nats_server_path
+from events.crash_matrix.nats import nats_server_path
 from tests.processes import ROOT
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(900)]

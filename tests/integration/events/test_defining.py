@@ -137,15 +137,31 @@ def test_a_change_that_breaks_what_runs_or_makes_no_sense_is_refused(arrived, ch
     assert arrived.fields.count() == 7
 
 
+def test_an_event_keeps_its_name(arrived):
+    arrived.api_name = "Departed__e"
+    with pytest.raises(InvalidDefinition, match="Arrived__e keeps its API name"):
+        save_definition(arrived, [field("A__c")])
+
+
+def test_an_event_that_was_taken_out_of_use_may_come_back_otherwise(arrived):
+    kept = list(arrived.fields.all())
+    arrived.is_active = False
+    save_definition(arrived, kept)
+    arrived.is_active = True
+    save_definition(arrived, [field("Weight__c", "Text")])
+    assert [found.api_name for found in registry.get_event("Arrived__e").fields] == ["Weight__c"]
+
+
 @pytest.mark.parametrize(
     ("given", "complaint"),
     [
         ({"api_name": "Arrived"}, "API name"),
         ({"api_name": "X__e", "partition_key": "Nope__c"}, "is no field"),
         ({"api_name": "Counted__e"}, "code declares"),
+        ({"api_name": "ARRIVED__e"}, "already"),
     ],
 )
-def test_a_definition_that_makes_no_sense_is_refused(event_bus, counted, given, complaint):
+def test_a_definition_that_makes_no_sense_is_refused(arrived, counted, given, complaint):
     with pytest.raises(InvalidDefinition, match=complaint):
         save_definition(EventDefinition(label="X", **given), [field("A__c")])
 

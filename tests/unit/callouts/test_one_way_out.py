@@ -34,7 +34,7 @@ ALLOWED = {
     ("callouts/testing.py", "socket.AF_INET"),
     ("callouts/testing.py", "socket.AF_INET6"),
     # Datagrams to the processes of this machine that wait for something to do.
-    ("events/crash_matrix/driving.py", "socket.socket"),  # finds a free port on the loopback interface
+    ("events/crash_matrix/nats.py", "socket.socket"),  # finds a free port on the loopback interface
     ("platform/isthmus/wakeups.py", "socket.socket"),
     ("platform/isthmus/wakeups.py", "socket.AF_INET"),
     ("platform/isthmus/wakeups.py", "socket.SOCK_DGRAM"),
