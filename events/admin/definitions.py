@@ -75,17 +75,20 @@ class EventDefinitionAdmin(ModelAdmin):
     """Platform events. What the code declares is only shown; others are defined here, fields and all."""
 
     form = EventDefinitionForm
-    list_display = ("label", "api_name", "is_active", "declared_in", "publishing")
+    list_display = ("label", "api_name", "is_active", "publishing", "declared_in")
     list_filter = ("is_active",)
     search_fields = ("api_name", "label")
     inlines = (EventFieldInline,)
 
-    @admin.display(description="Publish")
+    @admin.display(description="By hand")
     def publishing(self, definition: EventDefinition) -> str:
         """Lead to the form from which an event is published by hand."""
         if not definition.is_active:
             return ""
-        return format_html('<a href="{}">Publish one</a>', reverse("events:publish", args=[definition.api_name]))
+        return format_html(
+            '<a class="whitespace-nowrap text-primary-600 dark:text-primary-500" href="{}">Publish one</a>',
+            reverse("events:publish", args=[definition.api_name]),
+        )
 
     def has_change_permission(self, request: HttpRequest, obj: EventDefinition | None = None) -> bool:
         return (obj is None or not obj.declared_in) and super().has_change_permission(request, obj)
