@@ -16,6 +16,7 @@ from isthmus.objects import deletion, record_ids
 from isthmus.objects.capture import acting_user, orm
 from isthmus.objects.capture.snapshots import snapshot_of, take_snapshot
 from isthmus.objects.errors import UndeleteRefused
+from isthmus.objects.object_types import SharingDefault
 from isthmus.objects.querysets import LiveManager, RecordManager
 
 __all__ = ["ClearedReference", "Record"]
@@ -198,6 +199,48 @@ class ClearedReference(models.Model):
 
     def __str__(self) -> str:
         return f"{self.record_label} {self.record_pk}.{self.field_name} → {self.target_label} {self.target_pk}"
+
+
+class ObjectSharing(models.Model):
+    """How the records of an object are shared, where an administrator decides otherwise than the code."""
+
+    object_name = models.CharField("object", max_length=80, unique=True)
+    default = models.CharField("for others", max_length=20, choices=SharingDefault.choices)
+
+    class Meta:
+        verbose_name = "record sharing"
+        verbose_name_plural = "record sharing"
+        ordering = ["object_name"]
+
+    def __str__(self) -> str:
+        return f"{self.object_name}: {self.get_default_display()}"
+
+
+class SharingRule(models.Model):
+    """Records whose owners are in one group are open to the members of another."""
+
+    object_name = models.CharField("object", max_length=80, db_index=True)
+    owned_by = models.ForeignKey(
+        "auth.Group",
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="+",
+        help_text="Records that members of this group own; empty: all records.",
+    )
+    shared_with = models.ForeignKey("auth.Group", on_delete=models.CASCADE, related_name="+")
+    may_edit = models.BooleanField("may change them", default=False)
+
+    class Meta:
+        ordering = ["object_name", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["object_name", "owned_by", "shared_with"], nulls_distinct=False, name="sharing_rule_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.object_name}: {self.owned_by or 'everyone'} → {self.shared_with}"
 
 
 class RawOperation(models.TextChoices):

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
+from django.contrib.auth.models import AbstractUser
 from django.db import models
 
 from isthmus.access.policy import AnyUser
 from isthmus.objects.errors import UnknownField
 from isthmus.objects.results import Operation, SaveResult
 
-__all__ = ["FieldKind", "FieldType", "ObjectType", "PicklistValue", "RowWriter"]
+__all__ = ["FieldKind", "FieldType", "ObjectType", "PicklistValue", "RowWriter", "Sharing", "SharingDefault"]
 
 
 class FieldKind(StrEnum):
@@ -126,6 +127,25 @@ class RowWriter(Protocol):
         """Return one result a row, in order. Nothing of a failed row stays; with `all_or_none`, nothing of any."""
 
 
+class SharingDefault(models.TextChoices):
+    """What everybody may do to records that nothing shares with them."""
+
+    PUBLIC = "public", "Public"
+    READ_ONLY = "read_only", "Read-only for others"
+    PRIVATE = "private", "Private"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sharing:
+    """How the records of an object are shared."""
+
+    default: SharingDefault = SharingDefault.PUBLIC
+    owner: str = ""
+    """The model's field that names the owning user; "" for records that nobody owns."""
+    rule: Callable[[AbstractUser, str], models.Q] | None = None
+    """Returns, for a user and `read` or `edit`, the condition of records that are shared with that user as well."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ObjectType:
     """One sObject. Models become one by `registry.expose`; apps register others as they like."""
@@ -143,6 +163,8 @@ class ObjectType:
     deletable: bool = True
     undeletable: bool = True
     queryable: bool = True
+    sharing: Sharing | None = None
+    """`None`: whoever may see the object sees every record."""
     track_changes: bool = False
     """Whether changes of its records are captured."""
 

@@ -72,9 +72,16 @@ def _field_targets() -> Iterable[str]:
 OBJECT_KIND = GrantKind(
     name="object",
     label="Objects",
-    actions=("create", "read", "edit", "delete"),
+    actions=("create", "read", "edit", "delete", "view_all", "modify_all"),
     targets=_object_targets,
-    implied={"create": ("read",), "edit": ("read",), "delete": ("read",)},
+    implied={
+        "create": ("read",),
+        "edit": ("read",),
+        "delete": ("read",),
+        # Past record sharing: every record, whoever owns it.
+        "view_all": ("read",),
+        "modify_all": ("read", "edit", "delete", "view_all"),
+    },
 )
 FIELD_KIND = GrantKind(
     name="field", label="Fields", actions=("read", "edit"), targets=_field_targets, implied={"edit": ("read",)}

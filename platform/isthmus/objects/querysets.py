@@ -10,6 +10,7 @@ from isthmus.objects import deletion
 from isthmus.objects.capture import ChangeType, acting_user, orm
 from isthmus.objects.capture.signals import is_wanted, send_after_commit
 from isthmus.objects.capture.snapshots import snapshot_of
+from isthmus.objects.sharing import narrowed
 
 __all__ = ["LiveManager", "RecordManager", "RecordQuerySet"]
 
@@ -128,10 +129,10 @@ class RecordManager(models.Manager.from_queryset(RecordQuerySet)):  # type: igno
 
 
 class LiveManager(RecordManager):
-    """Records that are not in the recycle bin."""
+    """Records that are not in the recycle bin; where record sharing is enforced, those that the user sees."""
 
     def get_queryset(self) -> RecordQuerySet[Any]:
-        return cast("RecordQuerySet[Any]", super().get_queryset().filter(is_deleted=False))
+        return narrowed(cast("RecordQuerySet[Any]", super().get_queryset().filter(is_deleted=False)))
 
 
 def _kind_of_update(given: Mapping[str, Any]) -> ChangeType:

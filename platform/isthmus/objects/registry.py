@@ -23,7 +23,15 @@ from isthmus.objects.catalogue import (
 )
 from isthmus.objects.errors import InvalidExposure
 from isthmus.objects.exposure import ExposedField, FieldChoice, ModelFields, derived_key_prefix
-from isthmus.objects.object_types import FieldKind, FieldType, ObjectType, PicklistValue, RowWriter
+from isthmus.objects.object_types import (
+    FieldKind,
+    FieldType,
+    ObjectType,
+    PicklistValue,
+    RowWriter,
+    Sharing,
+    SharingDefault,
+)
 from isthmus.objects.record_ids import is_key_prefix
 
 __all__ = [
@@ -33,6 +41,8 @@ __all__ = [
     "ObjectType",
     "PicklistValue",
     "RowWriter",
+    "Sharing",
+    "SharingDefault",
     "all_objects",
     "derived_key_prefix",
     "expose",
@@ -55,11 +65,14 @@ def expose(
     external_ids: Iterable[str] = (),
     track_changes: bool | None = None,
     read_only: bool = False,
+    sharing: Sharing | None = None,
 ) -> ObjectType:
     """Make `model` an sObject and return it.
 
     `key_prefix`: the three characters that its record ids begin with; `None` derives them from the name.
     `fields`: see `FieldChoice`; `None` exposes every column of a plain type. `external_ids`: API or model names.
+    `sharing`: how records are shared; `None`: everybody who may see the object sees all of them, until an administrator
+    says otherwise where the model has a field `owner`.
     `track_changes`: whether changes are captured unless an administrator says otherwise; `None`: those of records are.
     Raises `InvalidExposure` with what is wrong.
     """
@@ -80,10 +93,16 @@ def expose(
         updateable=not read_only,
         deletable=not read_only,
         undeletable=is_record and not read_only,
+        sharing=sharing or _usual_sharing(model),
         track_changes=is_record if track_changes is None else track_changes,
     )
     register(object_type)
     return object_type
+
+
+def _usual_sharing(model: type[models.Model]) -> Sharing | None:
+    names_owner = any(field.name == "owner" and field.is_relation for field in model._meta.concrete_fields)
+    return Sharing(owner="owner") if names_owner else None
 
 
 def _check(model: type[models.Model], api_name: str) -> None:

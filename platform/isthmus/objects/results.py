@@ -37,8 +37,12 @@ class SaveResult:
     created: bool
     success: bool
     errors: tuple[SaveError, ...] = ()
+    candidates: tuple[str, ...] = ()
+    """The ids of all records that an external id could mean, when it means more than one."""
 
     @classmethod
-    def failed(cls, errors: Sequence[SaveError], record_id: str | None = None) -> "SaveResult":
+    def failed(
+        cls, errors: Sequence[SaveError], record_id: str | None = None, *, candidates: tuple[str, ...] = ()
+    ) -> "SaveResult":
         """Return the result of a row that was not written."""
-        return cls(id=record_id, created=False, success=False, errors=tuple(errors))
+        return cls(id=record_id, created=False, success=False, errors=tuple(errors), candidates=candidates)

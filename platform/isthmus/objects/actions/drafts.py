@@ -34,6 +34,7 @@ class Draft:
     values: dict[str, Any] = field(default_factory=dict)
     lookups: list[Lookup] = field(default_factory=list)
     errors: list[SaveError] = field(default_factory=list)
+    candidates: tuple[str, ...] = ()
 
     @property
     def sound(self) -> bool:
@@ -53,6 +54,6 @@ class Draft:
     def result(self) -> SaveResult:
         """Return what to answer for the row."""
         if self.errors:
-            return SaveResult.failed(self.errors, self.record_id)
+            return SaveResult.failed(self.errors, self.record_id, candidates=self.candidates)
         assert self.instance is not None  # noqa: S101 - for the type checker: a sound draft was written
         return SaveResult(id=record_id_of(self.instance), created=self.is_new, success=True)

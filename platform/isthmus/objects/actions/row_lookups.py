@@ -9,12 +9,12 @@ from django.db.models.functions import Lower
 
 from isthmus.access import policy
 from isthmus.access.policy import AnyUser
-from isthmus.objects import catalogue
+from isthmus.objects import catalogue, sharing
 from isthmus.objects.actions.drafts import Draft, Lookup
 from isthmus.objects.object_types import FieldType, ObjectType
 from isthmus.objects.record_ids import MAX_PRIMARY_KEY, encode
 
-__all__ = ["check_references", "check_unique", "fold", "hold_values", "matching", "resolve_lookups"]
+__all__ = ["check_references", "check_sharing", "check_unique", "fold", "hold_values", "matching", "resolve_lookups"]
 
 
 def fold(field: FieldType, value: Any) -> Any:
@@ -74,7 +74,7 @@ def resolve_lookups(user: AnyUser, drafts: Sequence[Draft], using: str) -> None:
         target = catalogue.get_object(target_name)
         wanted = {lookup.value for _, lookup in asking if lookup.value is not None}
         readable = _may_refer_to(user, target)
-        found = matching(target, external_id, wanted, using) if readable else {}
+        found = _shared(user, target, matching(target, external_id, wanted, using), using) if readable else {}
         for draft, lookup in asking:
             targets = found.get(fold(external_id, lookup.value), [])
             if not readable:
@@ -85,6 +85,19 @@ def resolve_lookups(user: AnyUser, drafts: Sequence[Draft], using: str) -> None:
                 problem = "more than one record found" if targets else "not found"
                 message = f"Foreign key external ID: {lookup.value} {problem} for field {name} in entity {target_name}"
                 draft.fail("INVALID_FIELD", message, lookup.reference.api_name)
+
+
+def _shared(
+    user: AnyUser, target: ObjectType, found: dict[Any, list[models.Model]], using: str
+) -> dict[Any, list[models.Model]]:
+    """Return what of the records found is shared with the user."""
+    model = target.model
+    if model is None or not found or sharing.sees_everything(user, target):
+        return found
+    pks = [record.pk for records in found.values() for record in records]
+    rows = sharing.visible(user, target, model._base_manager.using(using).filter(pk__in=pks))
+    seen = set(rows.values_list("pk", flat=True))
+    return {value: [record for record in records if record.pk in seen] for value, records in found.items()}
 
 
 def check_references(user: AnyUser, object_type: ObjectType, drafts: Sequence[Draft], using: str) -> None:
@@ -101,7 +114,7 @@ def check_references(user: AnyUser, object_type: ObjectType, drafts: Sequence[Dr
         if not uses or target.model is None:
             continue
         readable = _may_refer_to(user, target)
-        gone = _whether_deleted(target.model, {pk for _, _, pk in uses}, using)
+        gone = _whether_deleted(user, target, {pk for _, _, pk in uses}, using)
         for draft, field, pk in uses:
             if not readable:
                 _refuse_reference(draft, field)
@@ -122,12 +135,33 @@ def _refuse_reference(draft: Draft, field: FieldType) -> None:
     draft.fail("INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY", message, field.api_name)
 
 
-def _whether_deleted(model: type[models.Model], pks: Iterable[int], using: str) -> dict[int, bool]:
-    """Return, for those that exist, whether they are in the recycle bin."""
+def _whether_deleted(user: AnyUser, target: ObjectType, pks: Iterable[int], using: str) -> dict[int, bool]:
+    """Return, for those that exist and are shared with the user, whether they are in the recycle bin."""
+    model = target.model
+    if model is None:
+        return {}
     rows = model._base_manager.using(using).filter(pk__in=[pk for pk in pks if pk <= MAX_PRIMARY_KEY])
+    rows = sharing.visible(user, target, rows)
     if not getattr(model, "soft_deletes", False):
         return dict.fromkeys(rows.values_list("pk", flat=True), False)
     return dict(rows.values_list("pk", "is_deleted"))
+
+
+def check_sharing(user: AnyUser, object_type: ObjectType, drafts: Sequence[Draft], using: str) -> None:
+    """Note records that are not shared with the user: unseen ones as if they were not there."""
+    model = object_type.model
+    if model is None or not drafts or sharing.sees_everything(user, object_type, "edit"):
+        return
+    rows = model._base_manager.using(using).filter(pk__in=[draft.pk for draft in drafts])
+    editable = set(sharing.visible(user, object_type, rows, "edit").values_list("pk", flat=True))
+    refused = [draft for draft in drafts if draft.pk not in editable]
+    seen = set(sharing.visible(user, object_type, rows).values_list("pk", flat=True)) if refused else set()
+    for draft in refused:
+        if draft.pk in seen:
+            draft.fail("INSUFFICIENT_ACCESS_OR_READONLY", "insufficient access rights on object id")
+        else:
+            draft.record_id = None
+            draft.fail("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
 
 
 def check_unique(object_type: ObjectType, drafts: Sequence[Draft], using: str) -> None:

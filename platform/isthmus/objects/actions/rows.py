@@ -128,6 +128,7 @@ class _Work:
                 draft.fail("ENTITY_IS_DELETED", "entity is deleted")
             elif deleted and not is_deleted:
                 draft.fail("UNDELETE_FAILED", "entity is not in the recycle bin")
+        row_lookups.check_sharing(self._user, self._object_type, _sound(drafts), self._using)
 
     def _read_id(self, draft: Draft, call: str) -> None:
         given = next((value for name, value in draft.given.items() if name.lower() == "id"), None)
@@ -202,8 +203,11 @@ class _Work:
                 message = f"{field.api_name}: more than one record found for external id field: [{ids}]"
                 draft.record_id = None
                 draft.fail("DUPLICATE_EXTERNAL_ID", message, field.api_name)
+                draft.candidates = tuple(encode(self._object_type.key_prefix, match.pk) for match in matches)
             else:
                 self._reader.read(draft, skip=field.api_name if matches else "")
+        known = [draft for draft in drafts if draft.pk is not None and draft.sound]
+        row_lookups.check_sharing(self._user, self._object_type, known, self._using)
         self._complete(drafts)
         self._attempt([draft for draft in drafts if draft.is_new], self._insert)
         self._attempt([draft for draft in drafts if not draft.is_new], self._write_changes)

@@ -1,0 +1,19 @@
+"""The app's options."""
+
+from isthmus.conf import Options, option
+
+__all__ = ["ObjectsOptions", "options"]
+
+
+class ObjectsOptions(Options, prefix="ISTHMUS_OBJECTS_"):
+    """What can be chosen about records."""
+
+    sharing_seconds = option(
+        1.0,
+        help_text="How long a process remembers how objects are shared; a change takes effect within it.",
+        minimum=0,
+        maximum=60,
+    )
+
+
+options = ObjectsOptions()
