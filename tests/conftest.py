@@ -15,6 +15,10 @@ os.environ.setdefault("ISTHMUS_LOG_LEVEL", "WARNING")
 # Tests change rows behind the platform's back and look at once; what remembering does has tests of its own.
 os.environ.setdefault("ISTHMUS_CREDENTIALS_RESOLUTION_SECONDS", "0")
 os.environ.setdefault("ISTHMUS_CALLOUTS_DESTINATION_SECONDS", "0")
+os.environ.setdefault("ISTHMUS_ACCESS_REMEMBERED_SECONDS", "0")
+os.environ.setdefault("ISTHMUS_ACCESS_USE_FLUSH_SECONDS", "0")
+os.environ.setdefault("ISTHMUS_APEXREST_LIMITS_SECONDS", "0")
+os.environ.setdefault("ISTHMUS_OBJECTS_SHARING_SECONDS", "0")
 
 from django.conf import settings
 from django.db import connection

@@ -52,7 +52,7 @@ class CollapsedSlashesMiddleware:
     sync_capable = True
     async_capable = True
 
-    _API = re.compile(r"/+(?:services|cometd)(?:/|$)")
+    _API = re.compile(r"/+(?:services|cometd|id|\.well-known)(?:/|$)")
     _SLASHES = re.compile(r"//+")
 
     def __init__(self, get_response: Next) -> None:

@@ -245,16 +245,20 @@ ISTHMUS_EVENT_LOG_URL = env.str("ISTHMUS_EVENT_LOG_URL", "")
 OAUTH2_PROVIDER_APPLICATION_MODEL = "access.ApiClient"
 OAUTH2_PROVIDER = {
     # Grants that this server does not know are refused by not being there.
-    "OAUTH2_SERVER_CLASS": "oauthlib.oauth2.BackendApplicationServer",
-    "OAUTH2_VALIDATOR_CLASS": "isthmus.access.oauth.TokenRequestValidator",
+    "OAUTH2_SERVER_CLASS": "isthmus.access.oauth.server.OAuthServer",
+    "OAUTH2_VALIDATOR_CLASS": "isthmus.access.oauth.validator.OAuthValidator",
     "ACCESS_TOKEN_GENERATOR": "isthmus.access.tokens.generate_access_token",
+    "REFRESH_TOKEN_GENERATOR": "isthmus.access.tokens.generate_refresh_token",
     "ACCESS_TOKEN_EXPIRE_SECONDS": env.int("ISTHMUS_ACCESS_TOKEN_SECONDS", 7200),
     "CLIENT_SECRET_HASHER": "machine_sha256",
+    # Which a client may have, `isthmus.access.models.Scope` and the client say.
     "SCOPES": {"api": "Use the API as the user"},
     "DEFAULT_SCOPES": ["api"],
-    "OAUTH2_GRANT_TYPES_SUPPORTED": ["client_credentials"],
-    "OAUTH2_RESPONSE_TYPES_SUPPORTED": [],
+    "OAUTH2_GRANT_TYPES_SUPPORTED": ["authorization_code", "client_credentials", "refresh_token"],
+    "OAUTH2_RESPONSE_TYPES_SUPPORTED": ["code"],
     "ALLOWED_REDIRECT_URI_SCHEMES": ["https"],
+    "AUTHORIZATION_CODE_EXPIRE_SECONDS": 60,
+    "REFRESH_TOKEN_EXPIRE_SECONDS": env.int("ISTHMUS_REFRESH_TOKEN_SECONDS", 90 * 86_400),
     "ALLOW_URI_WILDCARDS": False,
     "PKCE_REQUIRED": True,
     "ROTATE_REFRESH_TOKEN": True,
@@ -278,7 +282,10 @@ OAUTH2_PROVIDER = {
 }
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["isthmus.access.api.AccessTokenAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "isthmus.access.api.HasApiScope",
+    ],
     "DEFAULT_RENDERER_CLASSES": ["isthmus.access.api.ApiRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "isthmus.access.api.AlwaysJson",

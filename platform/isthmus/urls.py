@@ -3,11 +3,11 @@
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
-from isthmus.access.views import no_such_resource
+from isthmus.access.oauth.views import no_such_resource
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
-    path("services/oauth2/", include("isthmus.access.urls")),
+    path("", include("isthmus.access.oauth.urls")),
     path("services/apexrest/", include("apexrest.urls")),
     path("services/callbacks/", include("callouts.callbacks.urls")),
     path("", include("credentials.urls")),

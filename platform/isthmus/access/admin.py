@@ -18,13 +18,13 @@ from unfold.decorators import action
 import isthmus.access.permission_set_admin  # noqa: F401 - registers its screens
 from isthmus.access.actions import (
     change_run_as_user,
-    check_run_as_user,
     create_api_client,
     replace_client_secret,
     revoke_client_tokens,
 )
 from isthmus.access.errors import RunAsUserRefused
 from isthmus.access.models import ApiClient
+from isthmus.access.run_as import check_run_as_user
 
 # Tokens and codes are no business of a screen, and the toolkit's own form for clients would show their secrets.
 _HIDDEN: tuple[type[Model], ...] = (ApiClient, AccessToken, Grant, IDToken, RefreshToken)

@@ -19,18 +19,29 @@ from oauth2_provider.models import AccessToken
 from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.permissions import BasePermission
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from isthmus import clock, correlation
+from isthmus.access import known_tokens
+from isthmus.access.client_address import client_address
 from isthmus.access.conf import AccessOptions
-from isthmus.access.models import ApiClient
-from isthmus.access.tokens import checksum
+from isthmus.access.models import ApiClient, Scope
 from isthmus.errors import IsthmusError
 from isthmus.logs import get_logger
 
-__all__ = ["AccessTokenAuthentication", "AlwaysJson", "ApiRenderer", "error_answer", "exception_handler"]
+__all__ = [
+    "AccessTokenAuthentication",
+    "AlwaysJson",
+    "ApiRenderer",
+    "HasApiScope",
+    "QueryTokenAuthentication",
+    "SessionInvalid",
+    "error_answer",
+    "exception_handler",
+]
 
 log = get_logger(__name__)
 
@@ -68,24 +79,50 @@ class AccessTokenAuthentication(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[AbstractBaseUser, AccessToken] | None:
         """Return the user and the token, or `None` without any `Authorization`. Raises `SessionInvalid`."""
-        header = request.headers.get("Authorization", "")
-        if not header:
+        text = self.presented(request)
+        if text is None:
             return None
-        scheme, _, text = header.partition(" ")
-        if scheme.lower() not in _SCHEMES or not text.strip():
-            raise SessionInvalid
-        found = AccessToken.objects.select_related("user", "application").filter(token_checksum=checksum(text.strip()))
-        token = found.first()
+        token = known_tokens.find(text) if text else None
         if token is None or token.expires <= clock.now() or token.user is None or not token.user.is_active:
             raise SessionInvalid
         if not token.allows_audience(settings.BASE_URL + request.path):
             raise SessionInvalid
-        _note_use(token.application)
+        client: ApiClient | None = token.application
+        if client is not None and (client.is_expired or not client.allows_address(client_address(request))):
+            raise SessionInvalid
+        _note_use(client)
         return token.user, token
+
+    def presented(self, request: Request) -> str | None:
+        """Return the token that the request brings: "" for one that cannot be any, `None` for none at all."""
+        header = request.headers.get("Authorization", "")
+        if not header:
+            return None
+        scheme, _, text = header.partition(" ")
+        return text.strip() if scheme.lower() in _SCHEMES else ""
 
     def authenticate_header(self, request: Request) -> str:
         """Return the challenge of a 401 (without one REST framework would answer 403)."""
         return 'Bearer realm="Isthmus"'
+
+
+class QueryTokenAuthentication(AccessTokenAuthentication):
+    """Reads the access token out of the address (`?oauth_token=`), as one client asks who its user is."""
+
+    def presented(self, request: Request) -> str | None:
+        text: str | None = request.query_params.get("oauth_token")
+        return text
+
+
+class HasApiScope(BasePermission):
+    """The token is for the use of the API."""
+
+    message = "The access token is not for the use of the API: its scopes include neither api nor full."
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        """Return whether the token's scopes say so; a request without a token is another permission's business."""
+        scope = getattr(request.auth, "scope", None)
+        return scope is None or bool({Scope.API, Scope.FULL} & set(scope.split()))
 
 
 def _note_use(client: ApiClient | None) -> None:
@@ -115,7 +152,8 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     if isinstance(error, IsthmusError):
         if error.status >= 500:
             log.error("api.failed", error_code=error.code, exc_info=error)
-        return Response([error.as_body()], status=error.status)
+        wait = getattr(error, "retry_after", None)
+        return Response([error.as_body()], status=error.status, headers={"Retry-After": str(wait)} if wait else None)
     if isinstance(error, exceptions.APIException):
         return _framework_answer(error, context)
     if isinstance(error, Http404):

@@ -11,9 +11,10 @@ class AccessConfig(AppConfig):
     verbose_name = "Access"
 
     def ready(self) -> None:
-        from isthmus.access import auditing
+        from isthmus.access import auditing, known_tokens
 
         auditing.connect()
+        known_tokens.connect()
         register_actions(
             AuditAction(name="access.granted", label="Granted"),
             AuditAction(name="access.revoked", label="Grant withdrawn"),

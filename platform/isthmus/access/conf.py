@@ -27,3 +27,28 @@ class AccessOptions(Options, prefix="ISTHMUS_ACCESS_"):
         minimum=1,
         maximum=86_400,
     )
+    trusted_proxies = option(
+        0, help_text="How many proxies in front append the caller's address to X-Forwarded-For.", minimum=0, maximum=10
+    )
+    remembered_seconds = option(
+        0.9,
+        help_text="How long a process remembers a token and its user's grants; a revocation takes effect within it.",
+        minimum=0,
+        maximum=60,
+    )
+    daily_api_requests = option(
+        1_000_000, help_text="Requests to the API within 24 hours; more are refused.", minimum=1
+    )
+    use_flush_seconds = option(
+        1.0,
+        help_text="How long a process gathers the counts of API requests before it writes them; 0 writes each.",
+        minimum=0,
+        maximum=60,
+    )
+    password_flows = option(
+        False,
+        help_text="Whether clients may log in with a user's name and password (OAuth password flow, SOAP login).",
+    )
+    jwt_audiences = option(
+        "", help_text="Audiences that JWT assertions may name beside this instance and Salesforce's login addresses."
+    )

@@ -3,6 +3,7 @@
 AccessError
 ├── PermissionRefused      the caller's permission sets do not cover it
 ├── RunAsUserRefused       this user cannot be one that a program acts as
+├── ApiLimitReached        more requests in 24 hours than are allowed
 ├── SystemUserTaken        somebody gave the automated process's user a password
 └── GrantRefused           the grant itself makes no sense
     ├── UnknownGrantKind
@@ -14,6 +15,7 @@ from isthmus.errors import IsthmusError
 
 __all__ = [
     "AccessError",
+    "ApiLimitReached",
     "GrantRefused",
     "PermissionRefused",
     "RunAsUserRefused",
@@ -32,6 +34,13 @@ class PermissionRefused(AccessError):
     """Your permission sets do not cover this."""
 
     code = "INSUFFICIENT_ACCESS"
+    status = 403
+
+
+class ApiLimitReached(AccessError):
+    """TotalRequests Limit exceeded."""
+
+    code = "REQUEST_LIMIT_EXCEEDED"
     status = 403
 
 

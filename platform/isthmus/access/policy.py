@@ -20,6 +20,7 @@ __all__ = [
     "forget_grants",
     "has_everything",
     "is_granted",
+    "load_grants",
     "require",
     "system_user",
 ]
@@ -67,6 +68,12 @@ def system_user() -> User:
     if not _is_system_user(user):
         raise SystemUserTaken
     return user
+
+
+def load_grants(user: AbstractUser) -> None:
+    """Read the user's grants now, so that copies of the user object carry them."""
+    if user.is_active and not has_everything(user):
+        _grants_of(user)
 
 
 def forget_grants(user: AnyUser) -> None:

@@ -10,7 +10,7 @@ from oauth2_provider.settings import oauth2_settings
 from isthmus import clock, ids
 from isthmus.access.identity import organization_id
 
-__all__ = ["checksum", "generate_access_token", "issue", "new_token_text"]
+__all__ = ["checksum", "generate_access_token", "generate_refresh_token", "issue", "new_token_text"]
 
 
 def new_token_text() -> str:
@@ -25,6 +25,11 @@ def new_token_text() -> str:
 def generate_access_token(_request: object, refresh_token: bool = False) -> str:  # noqa: ARG001, FBT001, FBT002, RUF100 - oauthlib's signature
     """Return a new token text, in the form in which the OAuth provider asks for it."""
     return new_token_text()
+
+
+def generate_refresh_token(_request: object, refresh_token: bool = False) -> str:  # noqa: ARG001, FBT001, FBT002, RUF100 - oauthlib's signature
+    """Return a new refresh token text: 384 random bits."""
+    return ids.new_token(48).replace("-", ".")
 
 
 def checksum(text: str) -> str:

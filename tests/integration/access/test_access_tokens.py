@@ -128,11 +128,11 @@ def test_the_last_use_of_a_client_is_written_now_and_then(
     text, stored = issue(integration_user)
     AccessToken.objects.filter(pk=stored.pk).update(application=client)
 
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(3):
         get(http, text)
     first = moving_clock.now()
     moving_clock.move(timedelta(seconds=59))
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(2):
         get(http, text)
     assert ApiClient.objects.get().last_used_at == first
     moving_clock.move(timedelta(seconds=1))

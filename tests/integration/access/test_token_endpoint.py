@@ -99,7 +99,7 @@ def test_the_database_holds_neither_token_nor_secret(http, program):
         ({"client_secret": "nul\x00"}, "invalid_client", "invalid client credentials"),
         ({"client_secret": None}, "invalid_client", "invalid client credentials"),
         ({"grant_type": "password"}, "unsupported_grant_type", "grant type not supported"),
-        ({"grant_type": "refresh_token"}, "unsupported_grant_type", "grant type not supported"),
+        ({"grant_type": "refresh_token"}, "invalid_request", "Missing refresh token parameter."),
         ({"scope": "everything"}, "invalid_scope", None),
         ({"grant_type": None}, "invalid_request", None),
     ],
