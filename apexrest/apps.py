@@ -13,6 +13,9 @@ class ApexRestConfig(AppConfig):
     verbose_name = "REST endpoints"
 
     def ready(self) -> None:
+        from apexrest.idempotency import remove_expired_answers
+        from isthmus.jobs.schedules import register_schedule
+
         register_grant_kind(
             GrantKind(
                 name="endpoint",
@@ -21,4 +24,5 @@ class ApexRestConfig(AppConfig):
                 targets=lambda: [resource.mapping for resource in registry.all_resources()],
             )
         )
+        register_schedule("Remove expired idempotency answers", remove_expired_answers, cron="41 * * * *")
         autodiscover_modules("rest_resources")

@@ -1,12 +1,15 @@
 """What turns a class into an endpoint. Everything that can be wrong with it is told here, when it is imported."""
 
 import inspect
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Any, TypeVar, overload
 
 from apexrest import registry
 from apexrest.errors import EndpointMisdeclared
-from apexrest.signatures import Endpoint
+from apexrest.limits import Limits
+from apexrest.signatures import Endpoint, MethodOptions
+from apexrest.webhooks import Webhook
 
 __all__ = ["http_delete", "http_get", "http_patch", "http_post", "http_put", "rest_resource"]
 
@@ -16,49 +19,134 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 _MARK = "__apexrest_method__"
 
 
-def rest_resource(url_mapping: str) -> Callable[[Class], Class]:
+def rest_resource(
+    url_mapping: str,
+    *,
+    with_sharing: bool = True,
+    limits: Limits | None = None,
+    webhook: Webhook | None = None,
+    deprecated: date | None = None,
+    sunset: date | None = None,
+    successor: str = "",
+) -> Callable[[Class], Class]:
     """Publish the class below `/services/apexrest` at `url_mapping`.
 
     The mapping begins with `/`, is case-sensitive and may end with `/*`, which matches everything below it and the
-    address itself. Of several mappings that match, the longest wins, an exact one before all others. An instance is
-    made for each request, without arguments. Raises `EndpointMisdeclared` or `MappingTaken`.
+    address itself. Of several mappings that match, the longest wins, an exact one before all others. Its first step
+    names the version if it looks like one (`/v1/…`). An instance is made for each request, without arguments.
+
+    `with_sharing`: whether the methods see and change only records that are shared with the calling user. `limits`:
+    what is narrower here than the settings say. `webhook`: callers sign their requests so, and bring no access token.
+    `deprecated`: the day from which callers are told to leave; `sunset`:
+    the day after which it may go away; `successor`: the mapping that takes its place.
+
+    Raises `EndpointMisdeclared` or `MappingTaken`.
     """
 
     def publish(cls: Class) -> Class:
         mapping = registry.normalised(url_mapping)
-        endpoints = _endpoints_of(cls)
-        registry.register(registry.Resource(mapping=mapping, cls=cls, endpoints=endpoints))
+        if sunset is not None and deprecated is not None and sunset < deprecated:
+            raise EndpointMisdeclared(f"{cls.__qualname__} goes away before it is deprecated.")
+        registry.register(
+            registry.Resource(
+                mapping=mapping,
+                cls=cls,
+                endpoints=_endpoints_of(cls),
+                with_sharing=with_sharing,
+                limits=limits or Limits(),
+                webhook=webhook,
+                deprecated=deprecated,
+                sunset=sunset,
+                successor=registry.normalised(successor) if successor else "",
+            )
+        )
         return cls
 
     return publish
 
 
-def http_get(method: Method) -> Method:
-    """Let the method answer GET (and HEAD). It has no parameters; see `context.request` for path and query."""
-    return _marked(method, "GET")
+@overload
+def http_get(method: Method) -> Method: ...
+@overload
+def http_get(*, query: type | None = None, statuses: Mapping[int, str] | None = None) -> Callable[[Method], Method]: ...
+def http_get(method: Any = None, **options: Any) -> Any:
+    """Let the method answer GET (and HEAD). It has no parameters: path and query are in `context.request`.
+
+    `query`: a dataclass of the query parameters; they are read strictly, and `context.query(…)` returns them.
+    `statuses`: what it answers beside the usual, for the documentation.
+    """
+    return _decorated(method, "GET", options)
 
 
-def http_post(method: Method) -> Method:
-    """Let the method answer POST. Its parameters are read from the JSON body."""
-    return _marked(method, "POST")
+@overload
+def http_post(method: Method) -> Method: ...
+@overload
+def http_post(
+    *,
+    query: type | None = None,
+    needs_idempotency_key: bool = False,
+    statuses: Mapping[int, str] | None = None,
+    example: Any = None,
+) -> Callable[[Method], Method]: ...
+def http_post(method: Any = None, **options: Any) -> Any:
+    """Let the method answer POST. Its parameters are read from the body.
+
+    `needs_idempotency_key`: refuse requests without an `Idempotency-Key`, which are otherwise taken, too.
+    """
+    return _decorated(method, "POST", options)
 
 
-def http_put(method: Method) -> Method:
-    """Let the method answer PUT. Its parameters are read from the JSON body."""
-    return _marked(method, "PUT")
+@overload
+def http_put(method: Method) -> Method: ...
+@overload
+def http_put(
+    *,
+    query: type | None = None,
+    needs_idempotency_key: bool = False,
+    statuses: Mapping[int, str] | None = None,
+    example: Any = None,
+) -> Callable[[Method], Method]: ...
+def http_put(method: Any = None, **options: Any) -> Any:
+    """Let the method answer PUT. Its parameters are read from the body."""
+    return _decorated(method, "PUT", options)
 
 
-def http_patch(method: Method) -> Method:
-    """Let the method answer PATCH. Its parameters are read from the JSON body."""
-    return _marked(method, "PATCH")
+@overload
+def http_patch(method: Method) -> Method: ...
+@overload
+def http_patch(
+    *,
+    query: type | None = None,
+    needs_idempotency_key: bool = False,
+    statuses: Mapping[int, str] | None = None,
+    example: Any = None,
+) -> Callable[[Method], Method]: ...
+def http_patch(method: Any = None, **options: Any) -> Any:
+    """Let the method answer PATCH. Its parameters are read from the body."""
+    return _decorated(method, "PATCH", options)
 
 
-def http_delete(method: Method) -> Method:
-    """Let the method answer DELETE. It has no parameters; see `context.request` for path and query."""
-    return _marked(method, "DELETE")
+@overload
+def http_delete(method: Method) -> Method: ...
+@overload
+def http_delete(
+    *, query: type | None = None, needs_idempotency_key: bool = False, statuses: Mapping[int, str] | None = None
+) -> Callable[[Method], Method]: ...
+def http_delete(method: Any = None, **options: Any) -> Any:
+    """Let the method answer DELETE. It has no parameters: path and query are in `context.request`."""
+    return _decorated(method, "DELETE", options)
 
 
-def _marked(method: Method, http_method: str) -> Method:
+def _decorated(method: Any, http_method: str, options: dict[str, Any]) -> Any:
+    if options.get("statuses") is None:
+        options.pop("statuses", None)
+    told = MethodOptions(**options)
+    if method is not None:
+        return _marked(method, http_method, told)
+    return lambda given: _marked(given, http_method, told)
+
+
+def _marked(method: Method, http_method: str, options: MethodOptions) -> Method:
     if not inspect.isfunction(method):
         raise EndpointMisdeclared(f"@http_{http_method.lower()} takes an ordinary method, not {method!r}.")
     if inspect.iscoroutinefunction(method) or inspect.isgeneratorfunction(method):
@@ -68,7 +156,7 @@ def _marked(method: Method, http_method: str) -> Method:
         )
     if hasattr(method, _MARK):
         raise EndpointMisdeclared(f"{method.__qualname__} answers two HTTP methods; write one method for each.")
-    setattr(method, _MARK, http_method)
+    setattr(method, _MARK, (http_method, options))
     return method
 
 
@@ -78,15 +166,16 @@ def _endpoints_of(cls: type) -> dict[str, Endpoint]:
     found: dict[str, Endpoint] = {}
     for name, member in inspect.getmembers_static(cls):
         function = member.__func__ if isinstance(member, staticmethod | classmethod) else member
-        http_method = getattr(function, _MARK, None)
-        if http_method is None:
+        mark = getattr(function, _MARK, None)
+        if mark is None:
             continue
+        http_method, options = mark
         if function is not member:
             raise EndpointMisdeclared(f"{cls.__qualname__}.{name} is a static or class method; write an ordinary one.")
         if http_method in found:
             both = f"{found[http_method].name} and {name}"
             raise EndpointMisdeclared(f"{cls.__qualname__} has two methods for {http_method}: {both}.")
-        found[http_method] = Endpoint.of(cls, name, function, http_method)
+        found[http_method] = Endpoint.of(cls, name, function, http_method, options)
     if any(_is_needed(parameter) for parameter in inspect.signature(cls).parameters.values()):
         raise EndpointMisdeclared(f"{cls.__qualname__} must be made without arguments: one is made for each request.")
     if not found:

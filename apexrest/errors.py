@@ -10,7 +10,19 @@ EndpointError
 │   │   └── FieldsRefused   it is JSON, but not what the method asks for
 │   ├── BodyTooLarge
 │   └── MediaTypeRefused
+├── AdmissionRefused        the request may not come in now, or from there
+│   ├── AddressRefused
+│   ├── RateExceeded
+│   └── TooManyAtOnce
+├── IdempotencyKeyRefused   the key cannot be taken
+│   ├── IdempotencyKeyMalformed
+│   ├── IdempotencyKeyMissing
+│   ├── IdempotencyKeyReused    it came with another request before
+│   └── IdempotencyKeyInUse     the first request still runs
+├── WebhookRefused          a delivery is not from whom it should be
+├── EndpointTooSlow         the method took longer than it may
 ├── AnswerUnserialisable    what the method returned cannot be written as JSON
+├── RowAmbiguous            several records are meant
 ├── EndpointRefused         the method itself refuses; endpoint authors raise it
 │   └── RowRefused          a record was not written
 └── EndpointFailed          the method raised something it did not mean to
@@ -21,6 +33,8 @@ from collections.abc import Sequence
 from isthmus.errors import IsthmusError
 
 __all__ = [
+    "AddressRefused",
+    "AdmissionRefused",
     "AnswerUnserialisable",
     "BodyRefused",
     "BodyTooLarge",
@@ -29,12 +43,22 @@ __all__ = [
     "EndpointFailed",
     "EndpointMisdeclared",
     "EndpointRefused",
+    "EndpointTooSlow",
     "FieldsRefused",
+    "IdempotencyKeyInUse",
+    "IdempotencyKeyMalformed",
+    "IdempotencyKeyMissing",
+    "IdempotencyKeyRefused",
+    "IdempotencyKeyReused",
     "MappingTaken",
     "MediaTypeRefused",
     "NoSuchAddress",
     "OutsideEndpoint",
+    "RateExceeded",
+    "RowAmbiguous",
     "RowRefused",
+    "TooManyAtOnce",
+    "WebhookRefused",
 ]
 
 
@@ -92,10 +116,94 @@ class BodyTooLarge(BodyRefused):
 
 
 class MediaTypeRefused(BodyRefused):
-    """The request body must be application/json in UTF-8."""
+    """The request body must be application/json or application/xml in UTF-8."""
 
     code = "UNSUPPORTED_MEDIA_TYPE"
     status = 415
+
+
+class AdmissionRefused(EndpointError):
+    """The request may not come in."""
+
+    retry_after: int | None = None
+    """Seconds after which another attempt may be let in; `None` where waiting does not help."""
+
+
+class AddressRefused(AdmissionRefused):
+    """Requests from this address are not taken here."""
+
+    code = "IP_ADDRESS_NOT_ALLOWED"
+    status = 403
+
+
+class RateExceeded(AdmissionRefused):
+    """This client has sent too many requests to this endpoint."""
+
+    code = "REQUEST_LIMIT_EXCEEDED"
+    status = 429
+    retryable = True
+
+    def __init__(self, message: str = "", *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class TooManyAtOnce(AdmissionRefused):
+    """As many requests as this endpoint takes at once are running."""
+
+    code = "REQUEST_LIMIT_EXCEEDED"
+    status = 429
+    retryable = True
+    retry_after = 1
+
+
+class IdempotencyKeyRefused(EndpointError):
+    """The Idempotency-Key cannot be taken."""
+
+    code = "INVALID_IDEMPOTENCY_KEY"
+    status = 400
+    retry_after: int | None = None
+
+
+class IdempotencyKeyMalformed(IdempotencyKeyRefused):
+    """An Idempotency-Key has 1 to 255 visible ASCII characters."""
+
+
+class IdempotencyKeyMissing(IdempotencyKeyRefused):
+    """This endpoint takes requests only with an Idempotency-Key."""
+
+    code = "IDEMPOTENCY_KEY_MISSING"
+
+
+class IdempotencyKeyReused(IdempotencyKeyRefused):
+    """This Idempotency-Key came with another request before; a new request needs a new key."""
+
+    code = "IDEMPOTENCY_KEY_REUSED"
+    status = 422
+
+
+class IdempotencyKeyInUse(IdempotencyKeyRefused):
+    """The first request with this Idempotency-Key is still running."""
+
+    code = "IDEMPOTENCY_KEY_IN_USE"
+    status = 409
+    retryable = True
+    retry_after = 1
+
+
+class WebhookRefused(EndpointError):
+    """The signature of this delivery is missing, wrong, or too old."""
+
+    code = "INVALID_SIGNATURE"
+    status = 401
+
+
+class EndpointTooSlow(EndpointError):
+    """The request was running for too long, and has been stopped."""
+
+    code = "REQUEST_RUNNING_TOO_LONG"
+    status = 503
+    retryable = True
 
 
 class AnswerUnserialisable(EndpointError):
@@ -125,6 +233,17 @@ class EndpointRefused(EndpointError):
 
 class RowRefused(EndpointRefused):
     """The record was not written."""
+
+
+class RowAmbiguous(EndpointError):
+    """More than one record has this external reference."""
+
+    code = "DUPLICATE_EXTERNAL_ID"
+    status = 300
+
+    def __init__(self, message: str = "", *, candidates: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.candidates = tuple(candidates)
 
 
 class EndpointFailed(EndpointError):

@@ -43,7 +43,9 @@ def write(
     try:
         integration_log.record(
             exchanged,
-            integration_log.About(operation=f"{request.method} {resource.mapping}", user=caller_of(request)),
+            integration_log.About(
+                operation=f"{request.method} {resource.mapping}", principal=_client_of(request), user=caller_of(request)
+            ),
             direction=Direction.INBOUND,
             outcome=_outcome(response.status_code),
             error=_described(response, failure),
@@ -57,6 +59,11 @@ def write(
 def caller_of(request: Request) -> AbstractUser | None:
     """Return who calls; `None` for somebody who did not say so."""
     return request.user if isinstance(request.user, AbstractUser) else None
+
+
+def _client_of(request: Request) -> str:
+    client = getattr(request.auth, "application", None)
+    return str(client) if client is not None else ""
 
 
 def _outcome(status: int) -> Outcome:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn, TypeAlias
 
-from apexrest.errors import BodyUnreadable, MediaTypeRefused
+from apexrest.errors import BodyUnreadable
 from apexrest.problems import Problems, member_path
 
-__all__ = ["JsonValue", "read", "require_json"]
+__all__ = ["JsonValue", "read"]
 
 JsonValue: TypeAlias = Any
 """`None`, `bool`, `int`, `Decimal` (numbers with a fraction or an exponent), `str`, `list`, `dict`."""
@@ -18,20 +18,6 @@ JsonValue: TypeAlias = Any
 _NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 _SHOWN = 60
 _MAX_DIGITS = 400
-
-
-def require_json(content_type: str) -> None:
-    """Raise `MediaTypeRefused` unless a body of this `Content-Type` is JSON in UTF-8; "" is taken for that."""
-    media_type, _, parameters = content_type.lower().partition(";")
-    media_type = media_type.strip()
-    charset = re.search(r"charset\s*=\s*\"?([^\s;\"]+)", parameters)
-    is_json = (
-        not media_type or media_type == "application/json" or re.fullmatch(r"application/[^\s]+\+json", media_type)
-    )
-    if not is_json or (charset and charset[1] not in {"utf-8", "utf8", "us-ascii"}):
-        raise MediaTypeRefused(
-            f"The Content-Type is {content_type[:_SHOWN]!r}; this endpoint takes application/json in UTF-8."
-        )
 
 
 def read(body: bytes, *, max_depth: int) -> JsonValue:

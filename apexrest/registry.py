@@ -1,11 +1,15 @@
 """Which class answers which address."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 
 from apexrest.errors import EndpointMisdeclared, MappingTaken
+from apexrest.limits import Limits
 from apexrest.signatures import Endpoint
+from apexrest.webhooks import Webhook
 
 __all__ = [
     "HTTP_METHODS",
@@ -21,6 +25,7 @@ __all__ = [
 HTTP_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 MAX_MAPPING_LENGTH = 255
 _WILDCARD = "/*"
+_VERSION = re.compile(r"v[0-9]{1,4}(\.[0-9]{1,4})?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +36,20 @@ class Resource:
     cls: type
     endpoints: Mapping[str, Endpoint]
     """By HTTP method."""
+    with_sharing: bool = True
+    limits: Limits = field(default_factory=Limits)
+    webhook: Webhook | None = None
+    """How deliveries are signed; `None`: callers bring an access token."""
+    deprecated: date | None = None
+    sunset: date | None = None
+    successor: str = ""
+    """The mapping that takes its place; "" for none."""
+
+    @property
+    def version(self) -> str:
+        """The first step of the mapping if it names a version (`v1`), else ""."""
+        first = self.mapping.split("/", 2)[1]
+        return first if _VERSION.fullmatch(first) else ""
 
     @property
     def name(self) -> str:

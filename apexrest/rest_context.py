@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from apexrest.errors import OutsideEndpoint
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractUser
 
 __all__ = ["RestContext", "RestRequest", "RestResponse", "context", "entered"]
+
+Query = TypeVar("Query")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,19 @@ class RestRequest:
     """The body as it came."""
     user: "AbstractUser | None" = None
     """Who calls; `None` only in tests that name nobody."""
+    client_id: str = ""
+    """The API client through which the user calls; "" for a token that no client asked for."""
+    delivery_id: str = ""
+    """What tells a webhook's delivery from others; "" for requests with an access token."""
+    client_address: str = ""
+    """The caller's IP address."""
+    parsed_query: Any = None
+    """The query parameters as the dataclass that the method declares; `None` when it declares none."""
+
+    @property
+    def caller(self) -> str:
+        """User and API client in one text: whose keys and rates are whose."""
+        return f"{self.user.pk if self.user is not None else ''}/{self.client_id}"[:40]
 
 
 @dataclass(kw_only=True)
@@ -70,6 +85,13 @@ class RestContext:
     def response(self) -> RestResponse:
         """What will be answered."""
         return self._exchange().response
+
+    def query(self, declared: type[Query]) -> Query:
+        """Return the query parameters as the dataclass that the method declares (`@http_get(query=…)`)."""
+        found = self.request.parsed_query
+        if not isinstance(found, declared):
+            raise OutsideEndpoint(f"The endpoint that runs does not declare its query as {declared.__qualname__}.")
+        return found
 
     def _exchange(self) -> Exchange:
         exchange = _current.get()

@@ -1,19 +1,41 @@
 """From a method's signature to what its request body must be."""
 
+import dataclasses
 import inspect
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from apexrest.errors import BodyUnreadable, EndpointMisdeclared
 from apexrest.json_bodies import JsonValue
-from apexrest.parsing import REFUSED, Parse, field_names, parse_members, parser_for
+from apexrest.parsing import REFUSED, Parse, field_names, is_optional, parse_members, parser_for
 from apexrest.problems import Problems
+from apexrest.query_parameters import query_parser
 
-__all__ = ["Endpoint"]
+__all__ = ["SAFE_METHODS", "Endpoint", "MethodOptions"]
 
 _BODYLESS = {"GET", "DELETE"}
+SAFE_METHODS = frozenset({"GET", "HEAD"})
+"""Methods that change nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodOptions:
+    """What a method says about itself beside its signature."""
+
+    query: type | None = None
+    """A dataclass of the query parameters; `None`: the method reads them itself, if it does."""
+    needs_idempotency_key: bool = False
+    """Whether a request without an `Idempotency-Key` is refused."""
+    statuses: Mapping[int, str] = field(default_factory=dict)
+    """Statuses that the method may answer beside 200 (or 204) and the refusals that every endpoint has, with what
+    each means; for the documentation."""
+    example: Any = None
+    """A request body for the documentation; `None`: one is made from the types."""
+
+
+_PLAIN = MethodOptions()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,12 +47,21 @@ class Endpoint:
     http_method: str
     parsers: Mapping[str, Parse]
     """By parameter, in the order of the signature."""
+    annotations: Mapping[str, Any]
+    """The type of each parameter."""
     required: list[str]
     envelope: str | None
     """The only parameter's name, unless its own objects have a key of that name."""
+    returns: Any = Any
+    """The type of the answer; `None` for a method that answers nothing."""
+    options: MethodOptions = field(default_factory=MethodOptions)
+    parse_query: Callable[[Mapping[str, tuple[str, ...]]], Any] | None = None
+    """Reads the query parameters, where the method declares them."""
 
     @classmethod
-    def of(cls, resource: type, name: str, function: Callable[..., Any], http_method: str) -> "Endpoint":
+    def of(
+        cls, resource: type, name: str, function: Callable[..., Any], http_method: str, options: MethodOptions = _PLAIN
+    ) -> "Endpoint":
         """Read a method's signature. Raises `EndpointMisdeclared`."""
         where = f"{resource.__qualname__}.{name}"
         parameters = list(inspect.signature(function).parameters.values())[1:]
@@ -49,6 +80,10 @@ class Endpoint:
             name=name,
             http_method=http_method,
             parsers=parsers,
+            annotations={parameter.name: hints[parameter.name] for parameter in parameters},
+            returns=hints.get("return", Any),
+            options=options,
+            parse_query=query_parser(options.query, f"{where}: query") if options.query is not None else None,
             required=[parameter.name for parameter in parameters if parameter.default is parameter.empty],
             envelope=envelope,
         )
@@ -86,6 +121,9 @@ class Endpoint:
                 if key != name:
                     problems.add(key, "is not known here")
             body = body[name]
+        elif body == {} and not _takes_objects(self.annotations[name]):
+            # It cannot be the value itself, so it is an object that lacks the value.
+            return self._several(body, problems)
         return {name: self.parsers[name](body, "", problems)}
 
     def _several(self, body: JsonValue, problems: Problems) -> dict[str, Any]:
@@ -94,6 +132,15 @@ class Endpoint:
             return {}
         parsed = parse_members(body, self.parsers, self.required, "", problems)
         return {} if parsed is REFUSED else parsed
+
+
+def _takes_objects(annotation: Any) -> bool:
+    """Return whether a JSON object can be a value of the annotation."""
+    if is_optional(annotation):
+        return any(_takes_objects(part) for part in typing.get_args(annotation) if part is not type(None))
+    if annotation in (Any, object) or typing.get_origin(annotation) is dict:
+        return True
+    return isinstance(annotation, type) and dataclasses.is_dataclass(annotation)
 
 
 def _hints(function: Callable[..., Any], where: str) -> dict[str, Any]:

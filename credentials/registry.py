@@ -14,6 +14,7 @@ from credentials.protocols.oauth_client_credentials import OAuthClientCredential
 from credentials.protocols.oauth_jwt_bearer import OAuthJwtBearer
 from credentials.protocols.oauth_token_exchange import OAuthTokenExchange
 from credentials.protocols.self_signed_jwt import SelfSignedJwt
+from credentials.protocols.webhook_signature import WebhookSignature
 
 __all__ = ["all_protocols", "get_protocol", "register_protocol", "register_protocol_temporarily"]
 
@@ -63,5 +64,6 @@ for _built_in in (
     OAuthTokenExchange,
     SelfSignedJwt,
     AwsSignatureV4,
+    WebhookSignature,
 ):
     register_protocol(_built_in)

@@ -33,7 +33,8 @@ def caller(db, samples):
         "Endpoint samples",
         [("endpoint", method, mapping) for mapping in mappings for method in methods]
         + [("object", action, "Case") for action in ("create", "read", "edit")]
-        + [("field", "edit", "Case.*")],
+        + [("object", action, "Contact") for action in ("create", "read", "edit")]
+        + [("field", "edit", "Case.*"), ("field", "edit", "Contact.*")],
     )
     assign(permission_set, user)
     return user
