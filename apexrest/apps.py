@@ -13,6 +13,7 @@ class ApexRestConfig(AppConfig):
     verbose_name = "REST endpoints"
 
     def ready(self) -> None:
+        from apexrest import console
         from apexrest.idempotency import remove_expired_answers
         from isthmus.jobs.schedules import register_schedule
 
@@ -24,5 +25,6 @@ class ApexRestConfig(AppConfig):
                 targets=lambda: [resource.mapping for resource in registry.all_resources()],
             )
         )
+        console.register()
         register_schedule("Remove expired idempotency answers", remove_expired_answers, cron="41 * * * *")
         autodiscover_modules("rest_resources")

@@ -24,6 +24,7 @@ class ApexRestOptions(Options, prefix="ISTHMUS_APEXREST_"):
     limits_seconds = option(
         1.0, help_text="How long a process remembers the limits that operators set.", minimum=0, maximum=60
     )
+    public_documentation = option(False, help_text="Whether anybody may read the API documentation without signing in.")
     webhook_tolerance_seconds = option(
         300, help_text="How far the time of a signed webhook delivery may be from now.", minimum=1, maximum=86_400
     )

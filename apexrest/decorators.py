@@ -68,12 +68,14 @@ def rest_resource(
 @overload
 def http_get(method: Method) -> Method: ...
 @overload
-def http_get(*, query: type | None = None, statuses: Mapping[int, str] | None = None) -> Callable[[Method], Method]: ...
+def http_get(
+    *, query: type | None = None, wildcard: str = "", statuses: Mapping[int, str] | None = None
+) -> Callable[[Method], Method]: ...
 def http_get(method: Any = None, **options: Any) -> Any:
     """Let the method answer GET (and HEAD). It has no parameters: path and query are in `context.request`.
 
     `query`: a dataclass of the query parameters; they are read strictly, and `context.query(…)` returns them.
-    `statuses`: what it answers beside the usual, for the documentation.
+    For the documentation: `wildcard` names what the mapping's `*` stands for, `statuses` what else it answers.
     """
     return _decorated(method, "GET", options)
 
@@ -84,6 +86,7 @@ def http_post(method: Method) -> Method: ...
 def http_post(
     *,
     query: type | None = None,
+    wildcard: str = "",
     needs_idempotency_key: bool = False,
     statuses: Mapping[int, str] | None = None,
     example: Any = None,
@@ -102,6 +105,7 @@ def http_put(method: Method) -> Method: ...
 def http_put(
     *,
     query: type | None = None,
+    wildcard: str = "",
     needs_idempotency_key: bool = False,
     statuses: Mapping[int, str] | None = None,
     example: Any = None,
@@ -117,6 +121,7 @@ def http_patch(method: Method) -> Method: ...
 def http_patch(
     *,
     query: type | None = None,
+    wildcard: str = "",
     needs_idempotency_key: bool = False,
     statuses: Mapping[int, str] | None = None,
     example: Any = None,
@@ -130,7 +135,11 @@ def http_patch(method: Any = None, **options: Any) -> Any:
 def http_delete(method: Method) -> Method: ...
 @overload
 def http_delete(
-    *, query: type | None = None, needs_idempotency_key: bool = False, statuses: Mapping[int, str] | None = None
+    *,
+    query: type | None = None,
+    wildcard: str = "",
+    needs_idempotency_key: bool = False,
+    statuses: Mapping[int, str] | None = None,
 ) -> Callable[[Method], Method]: ...
 def http_delete(method: Any = None, **options: Any) -> Any:
     """Let the method answer DELETE. It has no parameters: path and query are in `context.request`."""

@@ -1,5 +1,6 @@
 """Which class answers which address."""
 
+import inspect
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -55,6 +56,16 @@ class Resource:
     def name(self) -> str:
         """The class's dotted name."""
         return f"{self.cls.__module__}.{self.cls.__qualname__}"
+
+    @property
+    def title(self) -> str:
+        """The class's own name."""
+        return self.cls.__name__
+
+    @property
+    def told(self) -> str:
+        """What the class says about itself, "" for nothing."""
+        return inspect.getdoc(self.cls) or ""
 
     @property
     def http_methods(self) -> list[str]:

@@ -31,6 +31,8 @@ class MethodOptions:
     statuses: Mapping[int, str] = field(default_factory=dict)
     """Statuses that the method may answer beside 200 (or 204) and the refusals that every endpoint has, with what
     each means; for the documentation."""
+    wildcard: str = ""
+    """What the mapping's `*` stands for, such as `orderId`, where the method answers only addresses that have one."""
     example: Any = None
     """A request body for the documentation; `None`: one is made from the types."""
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from django.contrib.auth.models import User
 
+from apexrest.models import FuzzVerdict
 from callouts.external_services.actions import register
 from callouts.external_services.models import CallbackReceipt, ExternalService, Invocation
 from callouts.models import IntegrationLogEntry
@@ -21,7 +22,8 @@ from events.models import (
     Topic,
 )
 from isthmus import clock, ids
-from isthmus.access.actions import assign, ensure_permission_set
+from isthmus.access.actions import assign, create_api_client, ensure_permission_set
+from isthmus.access.models import ApiClient, ApiUse
 from isthmus.jobs.models import Job, JobLogLine, ProcessHeartbeat, Schedule
 
 HOSTILE = "<script>alert('x')</script>"
@@ -74,6 +76,32 @@ def make_log_entry(**values) -> IntegrationLogEntry:
         "duration_ms": 340,
     }
     return IntegrationLogEntry.objects.create(**{**given, **values})
+
+
+ENDPOINT = "/v1/support-requests/*"
+
+
+def make_call(**values) -> IntegrationLogEntry:
+    """Make a call of the demo app's endpoint, with its count, by a client with a hostile name."""
+    user = values.pop("user", None) or User.objects.get_or_create(username=HOSTILE)[0]
+    client = ApiClient.objects.filter(name=HOSTILE).first() or create_api_client(HOSTILE, user)[0]
+    ApiUse.objects.create(
+        hour=clock.now().replace(minute=0, second=0, microsecond=0),
+        surface="apexrest",
+        target=f"POST {ENDPOINT}",
+        user_id=user.pk,
+        client_id=client.pk,
+        requests=3,
+        refused=1,
+        failed=1,
+        milliseconds=90,
+        slowest=60,
+    )
+    FuzzVerdict.objects.update_or_create(
+        mapping=ENDPOINT, http_method="POST", defaults={"verdict": "unsafe", "detail": HOSTILE, "code_digest": "x"}
+    )
+    given = {"direction": "inbound", "operation": f"POST {ENDPOINT}", "user": user, "principal": HOSTILE}
+    return make_log_entry(**{**given, **values})
 
 
 def make_queued(**values) -> QueuedCallout:
@@ -294,6 +322,7 @@ def make_everything() -> dict[str, object]:
     return {
         "job": job,
         "entry": entry,
+        "call": make_call(),
         "queued": make_queued(),
         "doubtful": make_queued(
             state="in_doubt", correlation_id="other", edited_from=make_queued(correlation_id="other")
@@ -341,6 +370,9 @@ def page_addresses(made: dict[str, object]) -> dict[str, str]:
         "invocation": f"/external-services/invocations/{made['invocation'].pk}/",
         "callbacks": "/external-services/callbacks/",
         "callback": f"/external-services/callbacks/{made['receipt'].pk}/",
+        "endpoints": "/api-endpoints/",
+        "endpoint": f"/api-endpoints{ENDPOINT}",
+        "endpoint-test": f"/api-endpoints/calls/{made['call'].pk}/test/",
         "events": "/events/",
         "event-log": "/events/log/",
         "event": "/events/log/1/",

@@ -31,7 +31,7 @@ class SupportTicket:
 class SupportRequests:
     """Support requests from outside become Cases; the same reference twice is one Case."""
 
-    @http_post
+    @http_post(statuses={201: "The case is new."})
     def create(self, requestBody: SupportRequest) -> SupportTicket:  # noqa: N803 - the name on the wire
         """Open a case, or find the one this reference opened before (201 the first time, 200 after)."""
         result = require_saved(

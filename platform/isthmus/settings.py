@@ -79,6 +79,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.humanize",
     "rest_framework",
+    "drf_spectacular",
     "oauth2_provider",
     "django_q",
     "django_htmx",
@@ -291,6 +292,13 @@ REST_FRAMEWORK = {
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "isthmus.access.api.AlwaysJson",
     "EXCEPTION_HANDLER": "isthmus.access.api.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "OAS_VERSION": "3.1.0",
+    "TITLE": "Isthmus",
+    "VERSION": "",
+    "POSTPROCESSING_HOOKS": [],
 }
 
 # --- pages ----------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("credentials.urls")),
     # Last of its kind: an API client is never answered with a page.
     re_path(r"^services(?:/|$)", no_such_resource),
+    path("", include("apexrest.page_urls")),
     path("operations/", include("isthmus.jobs.urls")),
     path("", include("callouts.urls")),
     path("", include("events.urls")),

@@ -187,7 +187,7 @@ class OrdersOne:
 
 @rest_resource("/v2/orders/*")
 class OrdersTwo:
-    @http_post(needs_idempotency_key=True)
+    @http_post(needs_idempotency_key=True, statuses={201: "Taken."})
     def create(self, order: Order) -> object:
         """Count every order that takes effect, twice the same one as well."""
         case = Case.objects.create(subject=order.number)
@@ -228,7 +228,7 @@ class AllCases:
 
 @rest_resource("/t/contacts/*")
 class Contacts:
-    @http_put
+    @http_put(wildcard="reference")
     def write(self, lastName: str) -> object:  # noqa: N803 - the name of the wire
         saved = require_saved(
             upsert_by_reference(context.request.user, "Contact", context.request.wildcard, {"LastName": lastName})

@@ -234,9 +234,12 @@ class SharingRule(models.Model):
     class Meta:
         ordering = ["object_name", "pk"]
         constraints = [
+            models.UniqueConstraint(fields=["object_name", "owned_by", "shared_with"], name="sharing_rule_once"),
             models.UniqueConstraint(
-                fields=["object_name", "owned_by", "shared_with"], nulls_distinct=False, name="sharing_rule_once"
-            )
+                fields=["object_name", "shared_with"],
+                condition=models.Q(owned_by=None),
+                name="sharing_rule_of_everybody_once",
+            ),
         ]
 
     def __str__(self) -> str:

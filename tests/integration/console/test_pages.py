@@ -14,6 +14,7 @@ PAGES = sorted(
     (
         "home", "search", "time-line", "jobs", "job", "schedules", "log", "entry", "queue", "queued", "doubtful",
         "batches", "batch", "services", "service", "operation", "version", "invocations",
+        "endpoints", "endpoint", "endpoint-test",
         "invocation", "callbacks", "callback", "events", "event-log", "event", "subscription", "parked",
     )
 )  # fmt: skip
@@ -63,7 +64,7 @@ def test_whoever_has_no_grant_is_refused_and_told_what_is_missing(name, addresse
 def test_empty_pages_say_what_they_will_show(watcher):
     for address in (
         "/", "/search/", "/timeline/nothing", "/operations/", "/operations/schedules/", "/integration-log/",
-        "/queued-callouts/", "/queued-callouts/batches/",
+        "/queued-callouts/", "/queued-callouts/batches/", f"/api-endpoints{samples.ENDPOINT}",
         "/external-services/", "/external-services/invocations/", "/external-services/callbacks/", "/events/log/",
     ):  # fmt: skip
         answer = watcher.get(address)
@@ -88,6 +89,7 @@ def test_ten_times_the_rows_cost_not_one_query_more(watcher, django_assert_max_n
         user = User.objects.create_user(f"somebody-{number}")
         samples.make_job(user=user, after=made["job"])
         samples.make_log_entry(user=user, queued_callout_id=made["queued"].pk)
+        samples.make_call(user=user)
         samples.make_queued(user=user)
         samples.make_batch()
         service = samples.make_service(f"Service{number}")
