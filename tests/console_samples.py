@@ -100,7 +100,14 @@ def make_call(**values) -> IntegrationLogEntry:
     FuzzVerdict.objects.update_or_create(
         mapping=ENDPOINT, http_method="POST", defaults={"verdict": "unsafe", "detail": HOSTILE, "code_digest": "x"}
     )
-    given = {"direction": "inbound", "operation": f"POST {ENDPOINT}", "user": user, "principal": HOSTILE}
+    given = {
+        "direction": "inbound",
+        "operation": f"POST {ENDPOINT}",
+        "user": user,
+        "principal": HOSTILE,
+        "correlation_id": "call-1",
+        "record_id": "",
+    }
     return make_log_entry(**{**given, **values})
 
 
@@ -352,6 +359,7 @@ def page_addresses(made: dict[str, object]) -> dict[str, str]:
         "home": "/",
         "search": "/search/?q=a+b",
         "time-line": "/timeline/correlation-1",
+        "why": f"/access/why/?user={made['call'].user_id}&action=object.read&target={HOSTILE}",
         "jobs": "/operations/",
         "job": f"/operations/{made['job'].pk}/",
         "schedules": "/operations/schedules/",

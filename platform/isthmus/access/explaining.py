@@ -1,6 +1,7 @@
 """Why a user may, or may not, do something: the rules of `policy.is_granted`, one after another."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
@@ -9,7 +10,7 @@ from isthmus.access import policy
 from isthmus.access.models import Grant
 from isthmus.access.registry import grant_kind
 
-__all__ = ["Explanation", "Given", "explain"]
+__all__ = ["Explanation", "Given", "explain", "register_further_rule"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +37,32 @@ class Explanation:
     """Grants of permission sets that the user does not hold; empty when the user may."""
 
 
-def explain(user: AbstractUser, kind: str, action: str, target: str) -> Explanation:
-    """Return why `user` may, or may not, do `action` to `target`; at most two queries.
+Further = Callable[[AbstractUser, str, str], "tuple[bool, str] | None"]
+_further: dict[str, Further] = {}
 
+
+def register_further_rule(kind: str, rule: Further) -> None:
+    """Let `rule` have a say once a grant allows something to a target of `kind`.
+
+    It gets user, action and target and returns whether that is allowed and why, `None` when it has no say.
+    """
+    _further[kind] = rule
+
+
+def explain(user: AbstractUser, kind: str, action: str, target: str) -> Explanation:
+    """Return why `user` may, or may not, do `action` to `target`.
+
+    A target of the form `Object/record id` asks about one record.
     Raises `UnknownGrantKind` or `UnknownGrantAction` when the question itself is wrong.
     """
     name = user.get_username()
+    whole, _, record = target.partition("/")
+    if record and kind in _further:
+        found = explain(user, kind, action, whole)
+        if not found.may:
+            return found
+        further = _further[kind](user, action, target)
+        return found if further is None else replace(found, may=further[0], rule=further[1])
     asked = f"{kind}.{action} on {target}"
     actions = grant_kind(kind).actions_that_give(action)
     if not user.is_active:

@@ -14,6 +14,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Access": ("access", "auth"),
     "Credentials": ("credentials", "audit"),
     "External services": ("external_services", "callouts"),
+    "API endpoints": ("apexrest",),
     "Events": ("events",),
     "Records": ("crm", "objects"),
     "Background operations": ("jobs",),

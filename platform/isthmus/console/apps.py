@@ -25,4 +25,5 @@ class ConsoleConfig(AppConfig):
             )
         )
         register_page(Page("Home", "console:home", "home", 0))
+        register_page(Page("Access", "console:why", "question", 80))
         health.register(health.Probe(name="database", label="Database", ask=probes.ask_database))

@@ -1,4 +1,4 @@
-"""The screen on which it is decided whose changes are captured."""
+"""The screens on which it is decided whose changes are captured, and how records are shared."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ from unfold.widgets import UnfoldAdminSelectWidget
 from isthmus.objects import catalogue
 from isthmus.objects.capture.triggers.switching import as_declared, switch
 from isthmus.objects.errors import UnknownObject
-from isthmus.objects.models import ChangeTracking
+from isthmus.objects.models import ChangeTracking, ObjectSharing, SharingRule
 
-__all__ = ["ChangeTrackingAdmin"]
+__all__ = ["ChangeTrackingAdmin", "ObjectSharingAdmin", "SharingRuleAdmin"]
 
 
 class ChangeTrackingForm(forms.ModelForm):  # type: ignore[type-arg]  # the class takes no argument at run time
@@ -58,3 +58,46 @@ class ChangeTrackingAdmin(ModelAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
         for obj in queryset:
             self.delete_model(request, obj)
+
+
+class _ObjectForm(forms.ModelForm):  # type: ignore[type-arg]  # the class takes no argument at run time
+    """Chooses among the objects whose records can be shared."""
+
+    object_name = forms.ChoiceField(label="Object", widget=UnfoldAdminSelectWidget)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "object_name" in self.fields:
+            shared = [(one.api_name, one.label) for one in catalogue.all_objects() if one.sharing is not None]
+            self.fields["object_name"] = forms.ChoiceField(
+                label="Object", widget=UnfoldAdminSelectWidget, choices=shared
+            )
+
+
+class ObjectSharingForm(_ObjectForm):
+    class Meta:
+        model = ObjectSharing
+        fields = ("object_name", "default")
+
+
+class SharingRuleForm(_ObjectForm):
+    class Meta:
+        model = SharingRule
+        fields = ("object_name", "owned_by", "shared_with", "may_edit")
+
+
+@admin.register(ObjectSharing)
+class ObjectSharingAdmin(ModelAdmin):
+    """What everybody may do to records that are not shared with them. Without an entry the code's word counts."""
+
+    form = ObjectSharingForm
+    list_display = ("object_name", "default")
+
+
+@admin.register(SharingRule)
+class SharingRuleAdmin(ModelAdmin):
+    """Records that are opened to the members of a group."""
+
+    form = SharingRuleForm
+    list_display = ("object_name", "owned_by", "shared_with", "may_edit")
+    list_select_related = ("owned_by", "shared_with")

@@ -5,7 +5,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.core import checks
 from django.db.backends.signals import connection_created
-from django.db.models.signals import post_migrate, pre_migrate
+from django.db.models.signals import post_delete, post_migrate, post_save, pre_migrate
 from django.utils.module_loading import autodiscover_modules
 
 
@@ -15,6 +15,7 @@ class ObjectsConfig(AppConfig):
     verbose_name = "Objects"
 
     def ready(self) -> None:
+        from isthmus.access.explaining import register_further_rule
         from isthmus.access.registry import register_grant_kind, register_model_permission_translator
         from isthmus.audit.context import register_actor_source
         from isthmus.audit.registry import AuditAction, register_actions
@@ -22,10 +23,15 @@ class ObjectsConfig(AppConfig):
         from isthmus.objects.capture.actors import acting_user
         from isthmus.objects.checks import check_triggers
         from isthmus.objects.permissions import FIELD_KIND, OBJECT_KIND, ModelPermissions
+        from isthmus.objects.sharing import explain_target
 
         register_actions(AuditAction(name="objects.tracking_switched", label="Change capture switched"))
         register_grant_kind(OBJECT_KIND)
         register_grant_kind(FIELD_KIND)
+        register_further_rule("object", explain_target)
+        for model in ("ObjectSharing", "SharingRule"):
+            for signal in (post_save, post_delete):
+                signal.connect(_forget_sharing, sender=self.get_model(model), dispatch_uid=f"isthmus.objects.{model}")
         register_model_permission_translator(ModelPermissions())
         connection_created.connect(_use_sqlite_fully, dispatch_uid="isthmus.objects")
         connection_created.connect(context.watch, dispatch_uid="isthmus.objects.context")
@@ -34,6 +40,12 @@ class ObjectsConfig(AppConfig):
         checks.register(check_triggers, checks.Tags.database)
         register_actor_source(acting_user)
         autodiscover_modules("objects")
+
+
+def _forget_sharing(**_: Any) -> None:
+    from isthmus.objects import sharing
+
+    sharing.forget_settings()
 
 
 def _use_sqlite_fully(connection: Any, **_: Any) -> None:

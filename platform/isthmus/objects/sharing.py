@@ -22,7 +22,9 @@ from isthmus.access import policy
 from isthmus.access.policy import AnyUser
 from isthmus.objects import catalogue
 from isthmus.objects.conf import options
+from isthmus.objects.errors import MalformedId
 from isthmus.objects.object_types import ObjectType, Sharing, SharingDefault
+from isthmus.objects.record_ids import decode
 from isthmus.remembering import Remembered
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "SharingDefault",
     "enforced",
     "explain_record",
+    "explain_target",
     "forget_settings",
     "narrowed",
     "sees_everything",
@@ -119,6 +122,18 @@ def explain_record(user: AbstractUser, object_type: ObjectType, pk: int, action:
         if (may_edit or action == "read") and rows.filter(_by_rule(sharing, user, owners, let_in)).exists():
             return True, f"A sharing rule lets the group {_group_name(let_in)} in."
     return False, f"{object_type} is {force.default.label.lower()}, and neither ownership nor a rule shares the record."
+
+
+def explain_target(user: AbstractUser, action: str, target: str) -> tuple[bool, str] | None:
+    """Return what sharing says about `Object/record id`, `None` when it has no say. Raises `MalformedId`."""
+    name, _, record_id = target.partition("/")
+    object_type = catalogue.get_object(name)
+    prefix, pk = decode(record_id)
+    if prefix != object_type.key_prefix:
+        raise MalformedId(f"{record_id} is no id of {object_type}.")
+    if action not in {"read", "edit", "delete"}:
+        return None
+    return explain_record(user, object_type, pk, "read" if action == "read" else "edit")
 
 
 def forget_settings() -> None:

@@ -8,8 +8,9 @@ from django.contrib.auth.hashers import check_password
 from django.contrib.auth.models import Permission, User
 from oauth2_provider.models import AccessToken, Grant, IDToken, RefreshToken
 
+from isthmus import clock
 from isthmus.access.actions import create_api_client
-from isthmus.access.models import ApiClient
+from isthmus.access.models import ApiClient, ApiUse, Approval
 from isthmus.access.tokens import issue
 
 pytestmark = pytest.mark.django_db
@@ -82,7 +83,7 @@ def test_another_user_or_one_press_voids_the_tokens(admin_client, integration_us
 
     issue(other)
     AccessToken.objects.update(application=made)
-    form = {"name": "Warehouse", "user": other.pk, "access_apiclient_revoke_tokens": "1"}
+    form = {"name": "Warehouse", "user": other.pk, "access_apiclient_revoke_everything": "1"}
     assert "1 token revoked" in admin_client.post(change(made), form, follow=True).content.decode()
     assert not AccessToken.objects.exists()
 
@@ -115,3 +116,58 @@ def test_a_client_needs_an_active_user(admin_client, integration_user, why):
 @pytest.mark.parametrize("model", [AccessToken, RefreshToken, Grant, IDToken])
 def test_tokens_have_no_screens(model):
     assert not admin.site.is_registered(model)
+
+
+APP = {
+    "name": "Desk",
+    "client_type": "confidential",
+    "flows": ["authorization_code"],
+    "scopes": ["api", "refresh_token"],
+    "redirect_uris": "http://localhost:1717/OauthRedirect\nhttps://desk.example/back",
+}
+
+
+def test_a_client_for_people_needs_no_user(admin_client):
+    assert shown_secret(admin_client.post(ADD, APP))
+    made = ApiClient.objects.get()
+    assert (made.user, made.flows, made.scopes) == (None, "authorization_code", "api refresh_token")
+    assert made.redirect_uris.split() == ["http://localhost:1717/OauthRedirect", "https://desk.example/back"]
+
+
+def test_a_public_client_has_no_secret(admin_client):
+    answer = admin_client.post(ADD, {**APP, "client_type": "public"})
+    assert answer.status_code == 302
+    assert ApiClient.objects.get().client_type == "public"
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"redirect_uris": "http://desk.example/back"}, "No code may be sent to http://desk.example/back"),
+        ({"redirect_uris": "javascript:alert(1)"}, "No code may be sent to javascript:alert(1)"),
+        ({"redirect_uris": "https://desk.example/*"}, "No code may be sent to"),
+        ({"redirect_uris": ""}, "People who agree must be led somewhere."),
+        ({"flows": ["client_credentials"]}, "A client that acts on its own needs a user to run as."),
+        ({"flows": ["jwt_bearer"]}, "Assertions are verified with this."),
+        ({"certificate": "no key"}, "This is no PEM certificate or public key of an RSA key."),
+        ({"ip_ranges": "10.0.0.0/8 here"}, "here is no network"),
+        ({"flows": ["client_credentials"], "client_type": "public"}, "A public client has no secret"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(admin_client, changed, told):
+    answer = admin_client.post(ADD, {**APP, **changed})
+    assert answer.status_code == 200
+    assert told in answer.content.decode()
+    assert not ApiClient.objects.exists()
+
+
+def test_the_screen_shows_what_a_client_touched_and_who_approved_it(admin_client, integration_user):
+    made, _ = create_api_client("Warehouse", integration_user)
+    ApiUse.objects.create(
+        hour=clock.now(), surface="apexrest", target="POST /v1/orders/*", user_id=1, client_id=made.pk,
+        requests=7, refused=0, failed=0, milliseconds=1, slowest=1,
+    )  # fmt: skip
+    Approval.objects.create(user=integration_user, client=made, scopes="api")
+    text = admin_client.get(change(made)).content.decode()
+    assert "apexrest: POST /v1/orders/* (7)" in text
+    assert "integration: api" in text

@@ -12,7 +12,7 @@ from tests import console_samples as samples
 
 PAGES = sorted(
     (
-        "home", "search", "time-line", "jobs", "job", "schedules", "log", "entry", "queue", "queued", "doubtful",
+        "home", "search", "time-line", "why", "jobs", "job", "schedules", "log", "entry", "queue", "queued", "doubtful",
         "batches", "batch", "services", "service", "operation", "version", "invocations",
         "endpoints", "endpoint", "endpoint-test",
         "invocation", "callbacks", "callback", "events", "event-log", "event", "subscription", "parked",
@@ -63,7 +63,8 @@ def test_whoever_has_no_grant_is_refused_and_told_what_is_missing(name, addresse
 
 def test_empty_pages_say_what_they_will_show(watcher):
     for address in (
-        "/", "/search/", "/timeline/nothing", "/operations/", "/operations/schedules/", "/integration-log/",
+        "/", "/search/", "/access/why/", "/timeline/nothing", "/operations/", "/operations/schedules/",
+        "/integration-log/",
         "/queued-callouts/", "/queued-callouts/batches/", f"/api-endpoints{samples.ENDPOINT}",
         "/external-services/", "/external-services/invocations/", "/external-services/callbacks/", "/events/log/",
     ):  # fmt: skip
