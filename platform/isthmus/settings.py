@@ -6,6 +6,7 @@ default and says which command cures it. Each app's own options are declared in 
 
 import hashlib
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -80,6 +81,7 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "rest_framework",
     "drf_spectacular",
+    "axes",
     "oauth2_provider",
     "django_q",
     "django_htmx",
@@ -111,6 +113,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "isthmus.access.sign_in.middleware.SignInMiddleware",
     "isthmus.objects.middleware.ActingUserMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -172,6 +175,7 @@ DATABASES = {"default": _database()}
 
 # --- security -------------------------------------------------------------------------------------------------------
 AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
     "isthmus.access.backends.PermissionSetBackend",
 ]
@@ -197,6 +201,21 @@ LOGIN_URL = "console:login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "console:login"
 
+# --- signing in: a few tries, then a pause; a second factor for administrators; sessions that end when unused ---------
+AXES_FAILURE_LIMIT = env.int("ISTHMUS_SIGN_IN_TRIES", 5)
+AXES_COOLOFF_MINUTES = env.int("ISTHMUS_SIGN_IN_LOCK_MINUTES", 15)
+AXES_COOLOFF_TIME = timedelta(minutes=AXES_COOLOFF_MINUTES)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_CLIENT_IP_CALLABLE = "isthmus.access.client_address.client_address"
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+ISTHMUS_ACCESS_TOTP_FOR_ADMINISTRATORS = env.bool("ISTHMUS_ACCESS_TOTP_FOR_ADMINISTRATORS", IS_PRODUCTION)
+SESSION_COOKIE_AGE = env.int("ISTHMUS_SESSION_SECONDS", 2 * 3_600)
+"""How long a session lasts that is not used."""
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = IS_PRODUCTION
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = 31_536_000 if IS_PRODUCTION else 0

@@ -20,4 +20,6 @@ class AccessConfig(AppConfig):
             AuditAction(name="access.revoked", label="Grant withdrawn"),
             AuditAction(name="access.assigned", label="Permission set assigned"),
             AuditAction(name="access.unassigned", label="Permission set withdrawn"),
+            AuditAction(name="access.second_factor_set", label="Two-step sign-in switched on"),
+            AuditAction(name="access.second_factor_removed", label="Two-step sign-in switched off"),
         )

@@ -49,6 +49,9 @@ class AccessOptions(Options, prefix="ISTHMUS_ACCESS_"):
         False,
         help_text="Whether clients may log in with a user's name and password (OAuth password flow, SOAP login).",
     )
+    totp_for_administrators = option(
+        False, help_text="Whether staff and superusers must give a code of an authenticator app; on in production."
+    )
     jwt_audiences = option(
         "", help_text="Audiences that JWT assertions may name beside this instance and Salesforce's login addresses."
     )

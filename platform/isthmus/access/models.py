@@ -19,8 +19,10 @@ __all__ = [
     "Grant",
     "PermissionSet",
     "PermissionSetAssignment",
+    "RecoveryCode",
     "Scope",
     "SigningKey",
+    "TotpDevice",
 ]
 
 
@@ -226,3 +228,31 @@ class ApiUse(models.Model):
 
     def __str__(self) -> str:
         return f"{self.surface} {self.target} {self.hour:%Y-%m-%d %H}h: {self.requests}"
+
+
+class TotpDevice(models.Model):
+    """The authenticator app of a user."""
+
+    id = models.UUIDField(primary_key=True, default=ids.new_uuid, editable=False)
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    key = EncryptedTextField()
+    confirmed_at = models.DateTimeField(null=True, help_text="Empty until a first code was given.")
+    last_step = models.BigIntegerField(default=0, help_text="The time step of the last code; no earlier one is taken.")
+    failures = models.PositiveIntegerField(default=0)
+    locked_until = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"Authenticator of {self.user}"
+
+
+class RecoveryCode(models.Model):
+    """A code that stands in for the authenticator, once; only its hash is kept."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    digest = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "digest"], name="recovery_code_once")]
+
+    def __str__(self) -> str:
+        return f"Recovery code of {self.user}"

@@ -15,9 +15,12 @@ def test_pages_stand_in_their_order_and_home_is_first():
         "Integration log",
         "Queued callouts",
         "External services",
+        "API endpoints",
         "Event monitor",
         "Named credentials",
         "My connections",
+        "Access",
+        "API documentation",
     ]
 
 

@@ -22,6 +22,7 @@ from isthmus.access.conf import AccessOptions
 from isthmus.access.errors import RunAsUserRefused
 from isthmus.access.identity import organization_id, user_id
 from isthmus.access.run_as import check_run_as_user
+from isthmus.access.sign_in import second_factor
 from isthmus.access.tokens import checksum
 from isthmus.logs import get_logger
 
@@ -73,6 +74,7 @@ class SoapLoginView(View):
                 user = authenticate(request, username=username, password=password)
                 if user is not None:
                     check_run_as_user(user)
+                    user = None if second_factor.has_device(user) else user
             except (PermissionDenied, RunAsUserRefused):
                 user = None
         if user is None:

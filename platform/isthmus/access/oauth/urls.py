@@ -1,4 +1,4 @@
-"""The addresses of the OAuth provider."""
+"""The addresses of the OAuth provider and of signing in."""
 
 from django.urls import URLPattern, re_path
 
@@ -13,9 +13,12 @@ from isthmus.access.oauth.views import (
     openid_configuration,
     signing_keys,
 )
+from isthmus.access.sign_in.views import second_factor_page, two_step
 
 app_name = "access"
 urlpatterns: list[URLPattern] = [
+    re_path(r"^sign-in/code/$", second_factor_page, name="second-factor"),
+    re_path(r"^account/two-step/$", two_step, name="two-step"),
     re_path(r"^services/oauth2/authorize/?$", authorize, name="authorize"),
     re_path(r"^services/oauth2/token/?$", TokenView.as_view(), name="token"),
     re_path(r"^services/oauth2/revoke/?$", RevokeView.as_view(), name="revoke"),

@@ -23,6 +23,7 @@ from isthmus.access.models import ApiClient, ApiClientSecret, Flow, Scope
 from isthmus.access.oauth import identity_tokens
 from isthmus.access.oauth.errors import refusal
 from isthmus.access.run_as import check_run_as_user
+from isthmus.access.sign_in import second_factor
 from isthmus.access.tokens import checksum
 
 __all__ = ["OAuthValidator", "client_of", "presented_credentials"]
@@ -170,6 +171,9 @@ class OAuthValidator(OAuth2Validator):
         toolkit: Any = super()
         # No user's name has a NUL in it, and no database likes to be asked.
         if "\0" in username or not toolkit.validate_user(username, password, client, request):
+            raise refusal("invalid_grant", "authentication failure", request)
+        if second_factor.has_device(request.user):
+            # A password alone is not enough for who has a second factor.
             raise refusal("invalid_grant", "authentication failure", request)
         return True
 

@@ -1,0 +1,1 @@
+"""What guards signing in: lock-outs, a second factor, sessions that end."""

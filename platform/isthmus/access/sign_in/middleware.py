@@ -1,0 +1,99 @@
+"""What surrounds the requests of people: lock-outs are told, codes asked for, sessions kept only while used."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import urlencode
+
+from isthmus import clock
+from isthmus.access.conf import AccessOptions
+from isthmus.access.sign_in import second_factor
+
+__all__ = ["SignInMiddleware"]
+
+Answer = HttpResponseBase
+Next = Callable[[HttpRequest], Answer] | Callable[[HttpRequest], Awaitable[Answer]]
+
+_SEEN = "isthmus_seen"
+_SEEN_EVERY_SECONDS = 300
+_options = AccessOptions()
+
+
+class SignInMiddleware:
+    """Lets nobody past the second factor, and tells who is locked out. Programs, which have no session, pass."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Next) -> None:
+        self._get_response = get_response
+        self._is_async = iscoroutinefunction(get_response)
+        if self._is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Answer | Awaitable[Answer]:
+        if self._is_async:
+            return self._answer_async(request)
+        held_back = _held_back(request)
+        if held_back is not None:
+            return held_back
+        return _told(request, cast("Answer", self._get_response(request)))
+
+    async def _answer_async(self, request: HttpRequest) -> Answer:
+        if settings.SESSION_COOKIE_NAME in request.COOKIES:
+            held_back = await sync_to_async(_held_back)(request)
+            if held_back is not None:
+                return held_back
+        return _told(request, await cast("Awaitable[Answer]", self._get_response(request)))
+
+
+def _told(request: HttpRequest, answer: Answer) -> Answer:
+    """Return the page that tells who tried too often, in place of the form; programs keep their own answer."""
+    if getattr(request, "axes_locked_out", False) and not request.path.startswith("/services/"):
+        return render(request, "access/locked_out.html", {"minutes": settings.AXES_COOLOFF_MINUTES}, status=429)
+    return answer
+
+
+def _held_back(request: HttpRequest) -> HttpResponse | None:
+    """Return where somebody must go first, `None` for who may go on."""
+    if settings.SESSION_COOKIE_NAME not in request.COOKIES:
+        return None
+    user: Any = request.user
+    if not isinstance(user, User) or not user.is_authenticated:
+        return None
+    _keep_session(request)
+    if _is_open(request.path) or second_factor.is_passed(request, user):
+        return None
+    if second_factor.has_device(user):
+        return _first(request, "access:second-factor")
+    if _options.totp_for_administrators and (user.is_superuser or user.is_staff):
+        return _first(request, "access:two-step")
+    return None
+
+
+def _first(request: HttpRequest, name: str) -> HttpResponse:
+    here = request.get_full_path() if request.method in {"GET", "HEAD"} else "/"
+    return redirect(f"{reverse(name)}?{urlencode({'next': here})}")
+
+
+def _is_open(path: str) -> bool:
+    return path in {
+        reverse("access:second-factor"),
+        reverse("access:two-step"),
+        reverse("console:logout"),
+        reverse("admin:logout"),
+    } or path.startswith(settings.STATIC_URL)
+
+
+def _keep_session(request: HttpRequest) -> None:
+    """Let a session that is used go on; written now and then, so that reading stays reading."""
+    now = int(clock.now().timestamp())
+    if now - request.session.get(_SEEN, 0) >= _SEEN_EVERY_SECONDS:
+        request.session[_SEEN] = now
