@@ -13,8 +13,9 @@ class ApexRestConfig(AppConfig):
     verbose_name = "REST endpoints"
 
     def ready(self) -> None:
-        from apexrest import console
+        from apexrest import console, door
         from apexrest.idempotency import remove_expired_answers
+        from isthmus.doors import register_door
         from isthmus.jobs.schedules import register_schedule
 
         register_grant_kind(
@@ -26,5 +27,6 @@ class ApexRestConfig(AppConfig):
             )
         )
         console.register()
+        register_door(door.PREFIX, door.Door(), door.opens)
         register_schedule("Remove expired idempotency answers", remove_expired_answers, cron="41 * * * *")
         autodiscover_modules("rest_resources")

@@ -21,6 +21,12 @@ class ApexRestOptions(Options, prefix="ISTHMUS_APEXREST_"):
     webhook_hours = option(
         96, help_text="How long a webhook delivery is remembered, so that it is handled once.", minimum=1, maximum=8_760
     )
+    threads = option(
+        4,
+        help_text="Threads of a web process that answer endpoints, each with a database connection.",
+        minimum=1,
+        maximum=128,
+    )
     limits_seconds = option(
         1.0, help_text="How long a process remembers the limits that operators set.", minimum=0, maximum=60
     )

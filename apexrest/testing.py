@@ -1,25 +1,29 @@
 """For tests of endpoints: run their methods without a server.
 
-with rest_context(wildcard="42") as rest:
-    answer = Orders().read()
-assert rest.response.status is None
+In a project's `conftest.py`: `from apexrest.testing import rest_context as rest_context`. Then
+
+    def test_an_order_is_read(rest_context):
+        with rest_context(wildcard="42") as rest:
+            answer = Orders().read()
+        assert rest.response.status is None
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from urllib.parse import urlencode
 
+import pytest
 from django.contrib.auth.models import AbstractUser
 from django.http import QueryDict
 from django.utils.datastructures import CaseInsensitiveMapping
 
 from apexrest.rest_context import Exchange, RestRequest, entered
 
-__all__ = ["rest_context"]
+__all__ = ["rest_context", "rest_request"]
 
 
 @contextmanager
-def rest_context(
+def rest_request(
     *,
     method: str = "GET",
     path: str = "/",
@@ -48,3 +52,9 @@ def rest_context(
     )
     with entered(request) as exchange:
         yield exchange
+
+
+@pytest.fixture
+def rest_context() -> Callable[..., AbstractContextManager[Exchange]]:
+    """Returns `rest_request`: what an endpoint's method finds in `apexrest.context`, made up for a test."""
+    return rest_request

@@ -23,6 +23,7 @@ os.environ.setdefault("ISTHMUS_OBJECTS_SHARING_SECONDS", "0")
 from django.conf import settings
 from django.db import connection
 
+from apexrest.testing import rest_context as rest_context
 from callouts.queue.testing import callout_queue as callout_queue
 from callouts.testing import callout_mock as callout_mock
 from events.testing import event_bus as event_bus

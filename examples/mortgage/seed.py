@@ -12,7 +12,8 @@ from credentials.actions import ensure_external_credential, ensure_named_credent
 from crm.models import Account, Lead, Order
 from examples.mortgage.actions.applications import SERVICE, open_request
 from examples.mortgage.models import MortgageRequest
-from isthmus.access.actions import assign, ensure_permission_set
+from isthmus.access.actions import assign, create_api_client, ensure_permission_set
+from isthmus.access.models import ApiClient, Flow, Scope
 from isthmus.objects.capture import acting_as
 
 __all__ = [
@@ -101,6 +102,22 @@ def seed_access() -> None:
         ensure_permission_set("Mortgage_Desk", "Mortgage desk", grants=[("principal", "use", PRINCIPAL)]),
         User.objects.get(username="operator"),
     )
+
+
+def seed_command_line() -> None:
+    """Make the client that the `sf` command line brings the id of."""
+    if not ApiClient.objects.filter(client_id="PlatformCLI").exists():
+        create_api_client(
+            "Salesforce CLI",
+            None,
+            flows=[Flow.AUTHORIZATION_CODE],
+            scopes=[Scope.API, Scope.WEB, Scope.REFRESH_TOKEN],
+            redirect_uris=["http://localhost:1717/OauthRedirect"],
+            is_public=True,
+            client_id="PlatformCLI",
+            # It keeps the refresh token it was given first.
+            rotates_refresh_tokens=False,
+        )
 
 
 def seed_bank(url: str, *, client_id: str, client_secret: str) -> None:

@@ -12,12 +12,13 @@ __all__ = ["AsgiApplication", "behind_doors", "register_door"]
 Scope = MutableMapping[str, Any]
 AsgiApplication = Callable[[Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
 
-_doors: dict[str, AsgiApplication] = {}
+Opens = Callable[[Scope], bool]
+_doors: dict[str, tuple[AsgiApplication, Opens]] = {}
 
 
-def register_door(prefix: str, application: AsgiApplication) -> None:
-    """Send requests whose path begins with `prefix` to `application`."""
-    _doors[prefix] = application
+def register_door(prefix: str, application: AsgiApplication, opens: Opens = lambda _: True) -> None:
+    """Send requests whose path begins with `prefix`, and for which the door `opens`, to `application`."""
+    _doors[prefix] = application, opens
 
 
 def behind_doors(otherwise: AsgiApplication) -> AsgiApplication:
@@ -26,8 +27,8 @@ def behind_doors(otherwise: AsgiApplication) -> AsgiApplication:
     async def application(scope: Scope, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
             path = scope["path"]
-            for prefix, door in _doors.items():
-                if path.startswith(prefix):
+            for prefix, (door, opens) in _doors.items():
+                if path.startswith(prefix) and opens(scope):
                     await door(scope, receive, send)
                     return
         await otherwise(scope, receive, send)

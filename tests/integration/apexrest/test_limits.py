@@ -125,6 +125,7 @@ def test_who_calls_what_is_counted(api, caller, moving_clock):
 
 @pytest.mark.django_db
 def test_counts_are_gathered_for_a_moment(api, settings):
+    api_use.flush()
     settings.ISTHMUS_ACCESS_USE_FLUSH_SECONDS = 60.0
     try:
         for _ in range(3):

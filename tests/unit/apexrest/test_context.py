@@ -4,7 +4,6 @@ import pytest
 
 from apexrest import context
 from apexrest.errors import EndpointRefused, OutsideEndpoint
-from apexrest.testing import rest_context
 
 
 def test_there_is_no_context_outside_an_endpoint():
@@ -14,7 +13,7 @@ def test_there_is_no_context_outside_an_endpoint():
         _ = context.response
 
 
-def test_the_double_gives_what_a_request_would():
+def test_the_double_gives_what_a_request_would(rest_context):
     with rest_context(
         method="POST",
         path="/v1/orders/42",
@@ -34,7 +33,7 @@ def test_the_double_gives_what_a_request_would():
     assert (rest.response.status, rest.response.headers) == (201, {"Location": "/x"})
 
 
-def test_contexts_do_not_mix():
+def test_contexts_do_not_mix(rest_context):
     with rest_context(wildcard="outer"):
         with rest_context(wildcard="inner"):
             assert context.request.wildcard == "inner"

@@ -8,7 +8,15 @@ from django.core.management.base import BaseCommand, CommandError
 
 from events.actions import synchronise
 from examples.mortgage.outside import API_KEY, CLIENT_ID, CLIENT_SECRET, CRM_LOGIN
-from examples.mortgage.seed import LOGINS, in_words, seed_access, seed_bank, seed_partners, seed_service
+from examples.mortgage.seed import (
+    LOGINS,
+    in_words,
+    seed_access,
+    seed_bank,
+    seed_command_line,
+    seed_partners,
+    seed_service,
+)
 
 
 class Command(BaseCommand):
@@ -26,6 +34,7 @@ class Command(BaseCommand):
         seed_bank(bank_url, client_id=CLIENT_ID, client_secret=CLIENT_SECRET)
         seed_partners(warehouse_url, crm_url, api_key=API_KEY, login=CRM_LOGIN)
         seed_access()
+        seed_command_line()
         report = seed_service()
         if verbosity:
             people = ", ".join(f"{name} / {password}" for name, password in LOGINS.items())

@@ -9,8 +9,8 @@ from django.db.models.functions import Cast
 
 from isthmus import clock
 from isthmus.access.policy import AnyUser
-from isthmus.objects import catalogue, deletion
-from isthmus.objects.actions import row_lookups
+from isthmus.objects import catalogue, deletion, sharing
+from isthmus.objects.actions import one_statement, row_lookups
 from isthmus.objects.actions.drafts import Draft
 from isthmus.objects.actions.row_reading import RowReader
 from isthmus.objects.capture import acting_user, orm
@@ -91,6 +91,8 @@ class _Work:
             return
         values = self._external_values(drafts, field)
         waiting = [draft for draft in drafts if draft.sound]
+        if len(waiting) == 1 and self._upserted_in_one_statement(waiting[0], field):
+            return
         for _ in range(_UPSERT_ATTEMPTS):
             self._upsert_once(waiting, field, values)
             # Somebody who does not come through this door may have created the record in the meantime.
@@ -185,6 +187,31 @@ class _Work:
             draft.given = {name: value for name, value in draft.given.items() if name.lower() != "id"}
         self.update(known)
         self.create(new)
+
+    def _upserted_in_one_statement(self, draft: Draft, field: FieldType) -> bool:
+        """Return whether the row could be written like this; if not, the draft is as it was."""
+        object_type = self._object_type
+        if not one_statement.is_possible(object_type, field, self._using):
+            return False
+        if not sharing.sees_everything(self._user, object_type, "edit"):
+            return False
+        draft.is_new = True
+        self._reader.read(draft)
+        self._reader.require_given(draft)
+        if one_statement.would_do(object_type, draft, field):
+            draft.instance = self._model(**draft.values)
+            self._reader.validate(draft)
+            if draft.sound:
+                try:
+                    with transaction.atomic(using=self._using):
+                        one_statement.upsert(object_type, draft, field, self._using)
+                except _REFUSALS:
+                    # The longer way finds out what is wrong.
+                    draft.forget_attempt()
+                else:
+                    return True
+        draft.errors, draft.lookups, draft.values, draft.instance = [], [], {}, None
+        return False
 
     def _upsert_once(self, drafts: Sequence[Draft], field: FieldType, values: Mapping[int, Any]) -> None:
         wanted = {values[id(draft)] for draft in drafts}

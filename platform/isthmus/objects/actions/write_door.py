@@ -1,6 +1,7 @@
 """The write door: permission, conversion, validation, writing and capture, for one row or a thousand."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from django.db import models, router, transaction
@@ -54,7 +55,10 @@ def save(
     if object_type.model is not None:
         require_operation(user, object_type, operation)
     using = router.db_for_write(object_type.model) if object_type.model is not None else "default"
-    with acting_as(user), transaction.atomic(using=using):
+    # A caller's transaction needs no savepoint around rows that each have their own, unless all may have to go.
+    is_inside = transaction.get_connection(using).in_atomic_block
+    around = nullcontext() if is_inside and not all_or_none else transaction.atomic(using=using)
+    with acting_as(user), around:
         results = object_type.writer.write(
             user, operation, rows, external_id_field=external_id_field, all_or_none=all_or_none
         )

@@ -1,0 +1,122 @@
+"""An upsert of one record in one statement, where the database and the object allow it.
+
+`INSERT … ON CONFLICT … DO UPDATE` finds, decides and writes at once: nobody can come between, and no lock has to be
+taken first. It is possible for an object whose external id is unique by an index, whose model has no `clean()` of its
+own, and for a row that would do to create the record: then creating and updating write the same values. Everything
+else goes the longer way (`rows`), which tells what is wrong.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from django.db import connections, models
+from django.db.models.fields.generated import GeneratedField
+
+from isthmus import clock
+from isthmus.objects.actions.drafts import Draft
+from isthmus.objects.capture import ChangeType, acting_user, orm
+from isthmus.objects.capture.signals import send_after_commit
+from isthmus.objects.object_types import FieldType, ObjectType
+from isthmus.objects.record_ids import encode
+
+__all__ = ["is_possible", "upsert", "would_do"]
+
+
+@lru_cache(maxsize=256)
+def _conflict_target(model: type[models.Model], name: str, alias: str) -> str:
+    """Return what comes after ON CONFLICT for the unique index of a field, "" when there is none to be named."""
+    connection = connections[alias]
+    if connection.vendor not in {"postgresql", "sqlite"}:
+        return ""
+    field: Any = model._meta.get_field(name)
+    if field.unique:
+        return f"({connection.ops.quote_name(field.column)})"
+    editor = connection.schema_editor(collect_sql=True)
+    for constraint in model._meta.constraints:
+        if not isinstance(constraint, models.UniqueConstraint) or constraint.deferrable:
+            continue
+        expressions: Any = constraint.expressions
+        sources = [source.name for one in expressions for source in one.flatten() if hasattr(source, "name")]
+        if list(constraint.fields) == [name] or sources == [name]:
+            parts = getattr(constraint.create_sql(model, editor), "parts", None)
+            if parts is not None:
+                return f"({parts['columns']}){parts['condition']}".strip()
+    return ""
+
+
+@lru_cache(maxsize=256)
+def _columns(model: type[models.Model]) -> tuple["models.Field[Any, Any]", ...]:
+    return tuple(
+        field
+        for field in model._meta.concrete_fields
+        if not field.primary_key and not isinstance(field, GeneratedField)
+    )
+
+
+def is_possible(object_type: ObjectType, field: FieldType, using: str) -> bool:
+    """Return whether records of the object can be upserted like this at all."""
+    model = object_type.model
+    return (
+        model is not None
+        and field.unique
+        and getattr(model, "soft_deletes", False)
+        and model.clean is models.Model.clean
+        and bool(_conflict_target(model, field.django_name, using))
+    )
+
+
+def would_do(object_type: ObjectType, draft: Draft, field: FieldType) -> bool:
+    """Return whether a row that was read as a new one would write the same as an update.
+
+    References, nulls and other unique values are looked up, or have a meaning of their own for a record that is there.
+    """
+    if not draft.sound or draft.lookups:
+        return False
+    given = [one for one in object_type.fields if one.attname in draft.values]
+    return all(
+        one.updateable
+        and not one.reference_to
+        and draft.values[one.attname] is not None
+        and (one.attname == field.attname or not one.unique)
+        for one in given
+    ) and len(given) == len(draft.values)
+
+
+def upsert(object_type: ObjectType, draft: Draft, field: FieldType, using: str) -> None:
+    """Write the draft's instance, and note in the draft what became of it. Raises what the database refuses with."""
+    instance: Any = draft.instance
+    model: type[models.Model] = type(instance)
+    now, user = clock.now(), acting_user()
+    instance.stamp_creation(now, user)
+    columns = _columns(model)
+    connection = connections[using]
+    values = [one.get_db_prep_save(one.pre_save(instance, True), connection) for one in columns]
+    written = {*draft.values, *orm.STAMPS} - {field.attname}
+    written |= {one.attname for one in columns if orm.computes_on_save(one)}
+    sql = _statement(model, field.django_name, tuple(one.column for one in columns if one.attname in written), using)
+    with connection.cursor() as cursor:
+        if connection.vendor != "postgresql":
+            values.append(connection.ops.adapt_datetimefield_value(now))
+        cursor.execute(sql, values)
+        pk, created = cursor.fetchone()
+    instance.pk = draft.pk = pk
+    draft.is_new = bool(created)
+    draft.record_id = encode(object_type.key_prefix, pk)
+    kind = ChangeType.CREATE if draft.is_new else ChangeType.UPDATE
+    send_after_commit(model, [pk], kind, using, attnames=None if draft.is_new else written)
+
+
+@lru_cache(maxsize=1024)
+def _statement(model: type[models.Model], name: str, written: Sequence[str], alias: str) -> str:
+    connection = connections[alias]
+    quote = connection.ops.quote_name
+    table, columns = quote(model._meta.db_table), [quote(str(one.column)) for one in _columns(model)]
+    assigned = ", ".join(f"{quote(one)} = excluded.{quote(one)}" for one in written)
+    # SQLite has no such mark: there a record is new if it bears this very moment as that of its creation.
+    created = "xmax = 0" if connection.vendor == "postgresql" else f"{quote('created_date')} = %s"
+    return (
+        f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))}) "  # noqa: S608 - our names
+        f"ON CONFLICT {_conflict_target(model, name, alias)} DO UPDATE SET {assigned} "
+        f"RETURNING {quote(str(model._meta.pk.column))}, {created}"
+    )
