@@ -16,6 +16,7 @@ from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
 from django.db import connection, connections
 from django.http import HttpResponse
+from django.template.response import SimpleTemplateResponse
 from django.urls import set_script_prefix
 
 from apexrest.conf import options
@@ -83,6 +84,9 @@ class Door:
         ):
             try:
                 answer: HttpResponse = self._view(request, path=request.path_info.removeprefix(PREFIX))
+                if isinstance(answer, SimpleTemplateResponse):
+                    # A refusal that no resource's log has asked for yet.
+                    answer.render()
             except Exception:
                 # The outermost edge: nothing but the view's own machinery can have failed.
                 log.exception("endpoint.door_failed")
@@ -90,12 +94,10 @@ class Door:
                 answer = HttpResponse(_BROKEN, status=500, content_type="application/json;charset=UTF-8")
         for name, value in (*_SAFE.items(), (correlation.HEADER, correlation_id)):
             answer.setdefault(name, value)
-        content = b"" if request.method == "HEAD" else answer.content
-        answer["Content-Length"] = str(len(answer.content))
-        if answer.status_code in {204, 304}:
-            del answer["Content-Length"]
+        if request.method != "HEAD" and answer.status_code not in {204, 304}:
+            answer["Content-Length"] = str(len(answer.content))
         lines = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.items()]
-        return answer.status_code, lines, content
+        return answer.status_code, lines, answer.content
 
     def _make_connection_good(self) -> None:
         """Replace a connection that the server has closed since it was last used here."""

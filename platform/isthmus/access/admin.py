@@ -61,7 +61,7 @@ class ApiClientForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscript
     redirect_uris = forms.CharField(
         label="Redirect addresses",
         required=False,
-        widget=UnfoldAdminTextareaWidget,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
         help_text="Where people are led after they agreed, one a line: https, http on this machine "
         "(http://localhost:1717/…), or a scheme of an app's own.",
     )
@@ -82,6 +82,10 @@ class ApiClientForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscript
             "rotates_refresh_tokens",
         )
         labels = {"user": "Run as", "client_type": "Kind"}
+        widgets = {
+            "ip_ranges": UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+            "certificate": UnfoldAdminTextareaWidget(attrs={"rows": 5}),
+        }
         help_texts = {
             "user": "Acting on its own, the client acts as this user, with this user's permission sets.",
             "client_type": "A public client, such as a program on people's machines, cannot keep a secret.",

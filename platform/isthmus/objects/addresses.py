@@ -1,12 +1,10 @@
 """Where records are on the wire."""
 
 from isthmus.objects import catalogue
+from isthmus.objects.describe import API_VERSION
 from isthmus.objects.record_ids import decode
 
-__all__ = ["API_VERSION", "record_path"]
-
-API_VERSION = "67.0"
-"""The newest version of the record API."""
+__all__ = ["record_path"]
 
 
 def record_path(record_id: str) -> str:

@@ -1,4 +1,4 @@
-"""Requests as an ASGI server hands them on: chunked bodies without a length, addresses with doubled slashes."""
+"""Requests as an ASGI server hands them on, through Django and through the endpoints' own door."""
 
 import json
 
@@ -6,56 +6,139 @@ import pytest
 from asgiref.sync import async_to_sync
 from asgiref.testing import ApplicationCommunicator
 from django.core.asgi import get_asgi_application
+from django.db import connections
+from oauth2_provider.models import AccessToken
 
+from apexrest.door import Door, opens
 from crm.models import Case
+from isthmus.access.actions import create_api_client
 
 # Without the wrapping transaction: the application may close connections at the end of a request.
 pytestmark = pytest.mark.django_db(transaction=True)
 
 REQUEST = {"externalReference": "WEB-1", "customerEmail": "ann@example.org", "subject": "x", "description": "y"}
+PATH = "/services/apexrest/t/support-requests"
 
 
-def send(token, path, *chunks):
-    """POST the chunks and return status and parsed body."""
+@pytest.fixture(params=["django", "door"])
+def application(request):
+    if request.param == "django":
+        yield get_asgi_application()
+        return
+    door = Door()
+    yield door
+    door.close()
+    connections.close_all()
 
-    async def talk():
-        headers = [
-            (b"host", b"127.0.0.1"),
-            (b"authorization", f"Bearer {token}".encode()),
-            (b"content-type", b"application/json"),
-            (b"transfer-encoding", b"chunked"),
-        ]
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": "POST",
-            "scheme": "http",
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": b"",
-            "headers": headers,
-        }
-        communicator = ApplicationCommunicator(get_asgi_application(), scope)
+
+def scope_of(method, path, headers, **more):
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "client": ("127.0.0.1", 4711),
+        "headers": [(b"host", b"127.0.0.1"), *((name.lower().encode(), value.encode()) for name, value in headers)],
+        **more,
+    }
+
+
+def talk(application, scope, *chunks):
+    """Send the chunks and return status, headers and body."""
+
+    async def exchange():
+        communicator = ApplicationCommunicator(application, scope)
         for chunk in chunks:
             await communicator.send_input({"type": "http.request", "body": chunk, "more_body": True})
         await communicator.send_input({"type": "http.request", "body": b"", "more_body": False})
         start = await communicator.receive_output(20)
         body = await communicator.receive_output(20)
         await communicator.wait(20)
-        return start["status"], json.loads(body["body"])
+        return (
+            start["status"],
+            {name.decode().lower(): value.decode() for name, value in start["headers"]},
+            body["body"],
+        )
 
-    return async_to_sync(talk)()
+    return async_to_sync(exchange)()
 
 
-def test_a_chunked_body_is_read_to_its_end(api):
+def send(application, token, path, *chunks):
+    """POST the chunks and return status and parsed body."""
+    headers = [("authorization", f"Bearer {token}"), ("content-type", "application/json")]
+    scope = scope_of("POST", path, [*headers, ("transfer-encoding", "chunked")])
+    status, _, body = talk(application, scope, *chunks)
+    return status, json.loads(body)
+
+
+def test_a_chunked_body_is_read_to_its_end(application, api):
     text = json.dumps(REQUEST).encode()
-    status, answer = send(api.token, "//services//apexrest/t/support-requests", text[:10], text[10:])
+    status, answer = send(application, api.token, "/services/apexrest/t/support-requests/", text[:10], text[10:])
     assert (status, answer["caseId"]) == (201, Case.objects.get().record_id)
 
 
-def test_a_chunked_body_has_a_limit_too(api, settings):
+def test_doubled_slashes_do_not_matter(api):
+    text = json.dumps(REQUEST).encode()
+    assert send(get_asgi_application(), api.token, "//services//apexrest/t/support-requests", text)[0] == 201
+
+
+def test_a_chunked_body_has_a_limit_too(application, api, settings):
     settings.ISTHMUS_APEXREST_MAX_BODY_BYTES = 1000
-    status, answer = send(api.token, "/services/apexrest/t/support-requests", *[b" " * 100] * 11)
+    status, answer = send(application, api.token, PATH, *[b" " * 100] * 11)
     assert (status, answer[0]["errorCode"]) == (413, "EXCEEDED_MAX_SIZE_REQUEST")
-    assert not Case.objects.exists()
+
+
+def test_a_token_request_may_be_chunked(api, caller):
+    client, secret = create_api_client("Node", caller)
+    form = f"grant_type=client_credentials&client_id={client.client_id}&client_secret={secret}".encode()
+    headers = [("content-type", "application/x-www-form-urlencoded"), ("transfer-encoding", "chunked")]
+    scope = scope_of("POST", "/services/oauth2/token", headers)
+    status, _, body = talk(get_asgi_application(), scope, form[:9], form[9:])
+    assert (status, json.loads(body)["token_type"]) == (200, "Bearer")
+    assert AccessToken.objects.filter(application=client).exists()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "with_token", "status", "code"),
+    [
+        ("POST", PATH, False, 401, "INVALID_SESSION_ID"),
+        ("GET", "/services/apexrest/nowhere", True, 404, "NOT_FOUND"),
+        ("PUT", PATH, True, 405, "METHOD_NOT_ALLOWED"),
+        ("POST", PATH, True, 400, "BodyUnreadable"),
+        ("HEAD", "/services/apexrest/t/echo/a", True, 200, ""),
+        ("GET", "/services/apexrest/t/echo/a", True, 200, ""),
+        ("DELETE", "/services/apexrest/t/echo/a", True, 204, ""),
+    ],
+)
+def test_both_ways_answer_alike(application, api, method, path, with_token, status, code):
+    headers = [("x-request-id", "find-me"), ("content-type", "application/json")]
+    if with_token:
+        headers.append(("authorization", f"Bearer {api.token}"))
+    found, answered, body = talk(application, scope_of(method, path, headers))
+    assert found == status
+    assert answered["x-request-id"] == "find-me"
+    assert answered["x-content-type-options"] == "nosniff"
+    assert answered["vary"].startswith("Accept")
+    assert ("sforce-limit-info" in answered) == with_token
+    assert (method == "HEAD" or status == 204) == (body == b"")
+    if status == 405:
+        assert answered["allow"] == "GET, POST"
+    if status >= 400:
+        (error,) = json.loads(body)
+        assert error["errorCode"] == ("JSON_PARSER_ERROR" if code == "BodyUnreadable" else code)
+
+
+def test_the_door_leaves_what_must_be_redirected_to_django(settings):
+    plain = scope_of("GET", PATH, [])
+    assert opens(plain)
+    settings.SECURE_SSL_REDIRECT = True
+    assert not opens(plain)
+    assert opens(scope_of("GET", PATH, [], scheme="https"))
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    assert opens(scope_of("GET", PATH, [("x-forwarded-proto", "https")]))
+    assert not opens(scope_of("GET", PATH, [("x-forwarded-proto", "http")]))
