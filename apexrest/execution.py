@@ -41,16 +41,16 @@ def run(
     mean to raise.
     """
     policy.require(request.user, "endpoint", endpoint.http_method.lower(), request.mapping)
-    run = _Run(resource, endpoint, limits, wanted)
+    call = _Call(resource, endpoint, limits, wanted)
     key = None if endpoint.http_method in SAFE_METHODS else idempotency.key_of(request)
     if key is not None:
-        return idempotency.once(request, key, lambda record: run.perform(request, record))
+        return idempotency.once(request, key, lambda record: call.perform(request, record))
     if endpoint.options.needs_idempotency_key:
         raise IdempotencyKeyMissing
-    return run.perform(request, None)
+    return call.perform(request, None)
 
 
-class _Run:
+class _Call:
     """One call of one method."""
 
     def __init__(self, resource: Resource, endpoint: Endpoint, limits: Limits, wanted: Format) -> None:

@@ -211,6 +211,8 @@ AXES_CLIENT_IP_CALLABLE = "isthmus.access.client_address.client_address"
 AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
+# Who is locked out is told by `SignInMiddleware`, which leaves the answers of programs alone.
+SILENCED_SYSTEM_CHECKS = ["axes.W002"]
 ISTHMUS_ACCESS_TOTP_FOR_ADMINISTRATORS = env.bool("ISTHMUS_ACCESS_TOTP_FOR_ADMINISTRATORS", IS_PRODUCTION)
 SESSION_COOKIE_AGE = env.int("ISTHMUS_SESSION_SECONDS", 2 * 3_600)
 """How long a session lasts that is not used."""
@@ -318,6 +320,8 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "Isthmus",
     "VERSION": "",
     "POSTPROCESSING_HOOKS": [],
+    # It would describe views that have no documents; `apexrest.documentation` makes ours.
+    "ENABLE_DJANGO_DEPLOY_CHECK": False,
 }
 
 # --- pages ----------------------------------------------------------------------------------------------------------
