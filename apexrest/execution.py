@@ -92,7 +92,7 @@ class _Call:
         return endpoint.arguments(body)
 
     def _call(self, arguments: dict[str, object], request: RestRequest, record: Recorder | None) -> Answer:
-        is_timed = self._resource.limits.max_seconds is not None
+        is_timed = self._limits.max_seconds != options.max_seconds
         sharing = enforced(request.user) if self._resource.with_sharing else without_sharing()
         with (
             entered(request) as exchange,

@@ -78,12 +78,13 @@ class XmlErrorRenderer(BaseRenderer):
     charset = "UTF-8"
 
     def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
-        """Return the list of refusals as a document."""
-        root = Element("Errors")
-        for error in data or []:
+        """Return the list of refusals, or of candidates, as a document."""
+        is_refusal = all(isinstance(one, dict) for one in data or [])
+        root = Element("Errors" if is_refusal else "Candidates")
+        for one in data or []:
             # What a caller sent may be quoted in a message; XML has no room for some of it.
-            told = {name: _printable(value) for name, value in error.items()}
-            root.append(xml_bodies.to_element("Error", told))
+            told = {name: _printable(value) for name, value in one.items()} if isinstance(one, dict) else one
+            root.append(xml_bodies.to_element("Error" if is_refusal else "Candidate", told))
         written: bytes = tostring(root, encoding="UTF-8", xml_declaration=True)
         return written
 
@@ -96,7 +97,8 @@ class JsonProblemRenderer(JSONRenderer):
 
     def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> Any:
         """Return the first refusal as the problem, with one entry in `errors` for each field at fault."""
-        if not isinstance(data, list) or not data:
+        if not isinstance(data, list) or not data or not isinstance(data[0], dict):
+            # The candidates of a 300 are no refusal.
             return super().render(data, accepted_media_type, renderer_context)
         status = (renderer_context or {})["response"].status_code
         error = data[0]

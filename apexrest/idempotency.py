@@ -15,9 +15,11 @@ from django.db import transaction
 from apexrest.answers import Answer
 from apexrest.conf import options
 from apexrest.errors import IdempotencyKeyInUse, IdempotencyKeyMalformed, IdempotencyKeyReused
-from apexrest.models import RecordedAnswer
+from apexrest.models import RateState, RecordedAnswer
 from apexrest.rest_context import RestRequest
 from isthmus import clock, correlation
+from isthmus.access.conf import AccessOptions
+from isthmus.access.models import ApiUse
 from isthmus.jobs import queueable
 from isthmus.named_locks import try_hold
 
@@ -110,10 +112,13 @@ def _fingerprint(request: RestRequest) -> str:
 
 @queueable(max_attempts=3, kind="Maintenance", time_limit_seconds=3_600)
 def remove_expired_answers() -> dict[str, object]:
-    """Remove recorded answers whose time is over, in chunks."""
+    """Remove recorded answers whose time is over, in chunks; rates that are long paid for; counts of long ago."""
+    now = clock.now()
     removed = 0
-    expired = RecordedAnswer.objects.filter(expires_at__lte=clock.now())
+    expired = RecordedAnswer.objects.filter(expires_at__lte=now)
     while keys := list(expired.order_by("expires_at").values_list("pk", flat=True)[:_CHUNK]):
         with transaction.atomic():
-            removed += RecordedAnswer.objects.filter(pk__in=keys, expires_at__lte=clock.now()).delete()[0]
+            removed += RecordedAnswer.objects.filter(pk__in=keys, expires_at__lte=now).delete()[0]
+    RateState.objects.filter(paid_until__lt=now.timestamp()).delete()
+    ApiUse.objects.filter(hour__lt=now - timedelta(days=AccessOptions().use_keep_days)).delete()
     return {"removed": removed}

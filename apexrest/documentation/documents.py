@@ -212,6 +212,11 @@ class _OperationSchema(AutoSchema):
                 found[str(status)]["content"] = {_JSON: {"schema": schema}, _XML: {"schema": {}}}
             elif status >= 400:
                 found[str(status)]["content"] = _refusal_content(components)
+        if endpoint.http_method not in SAFE_METHODS and "300" not in found:
+            paths = {"type": "array", "items": {"type": "string"}}
+            content = {_JSON: {"schema": paths}, _PROBLEM: {"schema": paths}, _XML: {"schema": {}}}
+            told = "The reference means several records; the answer lists their paths."
+            found["300"] = {"description": told, "headers": self._headers(), "content": content}
         for status, text in _REFUSALS.items():
             is_possible = (
                 (endpoint.takes_body or status not in _BODY_ONLY)

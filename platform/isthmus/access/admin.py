@@ -30,7 +30,7 @@ from isthmus.access.actions import (
     revoke_client_tokens,
 )
 from isthmus.access.errors import RunAsUserRefused
-from isthmus.access.models import ApiClient, ApiUse, Flow, Scope
+from isthmus.access.models import ApiClient, ApiUse, Approval, Flow, Scope
 from isthmus.access.oauth.assertions import public_key
 from isthmus.access.oauth.redirects import is_redirect_uri
 from isthmus.access.run_as import check_run_as_user
@@ -268,6 +268,25 @@ class ApiClientAdmin(ModelAdmin):
         )
         add_never_cache_headers(answer)
         return answer
+
+
+@admin.register(Approval)
+class ApprovalAdmin(ModelAdmin):
+    """For whom a client may act: users who agreed, or for whom a superuser says so (JWT bearer flow)."""
+
+    fields = ("user", "client", "scopes", "approved_at")
+    readonly_fields = ("approved_at",)
+    autocomplete_fields = ("user", "client")
+    list_display = ("user", "client", "scopes", "approved_at")
+    list_select_related = ("user", "client")
+    search_fields = ("user__username", "client__name")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        # Whoever adds one could act as that user by a key of their own.
+        return bool(getattr(request.user, "is_superuser", False))
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.has_add_permission(request)
 
 
 def _lines(texts: list[str]) -> SafeString:

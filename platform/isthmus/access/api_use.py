@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.contrib.auth.models import AbstractUser
-from django.db import DatabaseError, connection, models, transaction
+from django.db import DatabaseError, connection, connections, models, transaction
 from django.http import HttpResponseBase
 
 from isthmus import clock
@@ -62,6 +62,7 @@ class _Tally:
         self._lock = threading.Lock()
         self._counts: dict[_Key, list[int]] = {}
         self._since = clock.monotonic_seconds()
+        self._timer: threading.Timer | None = None
         self._written: Remembered[str, int] = Remembered(lambda: _options.use_flush_seconds, most=1)
 
     def add(self, call: Call) -> None:
@@ -83,12 +84,17 @@ class _Tally:
             # A clock that tests have moved back is no reason to wait.
             waited = abs(clock.monotonic_seconds() - self._since)
             is_due = waited >= _options.use_flush_seconds
+            if not is_due and self._timer is None:
+                # For the last ones, when nothing more comes.
+                self._timer = threading.Timer(_options.use_flush_seconds, self._flush_alone)
+                self._timer.daemon = True
+                self._timer.start()
         if is_due:
             self.flush()
 
     def flush(self) -> None:
         with self._lock:
-            counts, self._counts = self._counts, {}
+            counts = self._taken()
             self._since = clock.monotonic_seconds()
         if not counts:
             return
@@ -98,6 +104,20 @@ class _Tally:
             log.exception("api_use.not_counted", requests=sum(found[0] for found in counts.values()))
         self._written.forget()
 
+    def _flush_alone(self) -> None:
+        try:
+            self.flush()
+        finally:
+            connections.close_all()
+
+    def _taken(self) -> dict[_Key, list[int]]:
+        """Return the counts, and begin anew. The lock is held."""
+        counts, self._counts = self._counts, {}
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+        return counts
+
     def used(self) -> int:
         with self._lock:
             waiting = sum(counts[0] for counts in self._counts.values())
@@ -105,7 +125,7 @@ class _Tally:
 
     def forget(self) -> None:
         with self._lock:
-            self._counts = {}
+            self._taken()
         self._written.forget()
 
 

@@ -45,6 +45,9 @@ class AccessOptions(Options, prefix="ISTHMUS_ACCESS_"):
         minimum=0,
         maximum=60,
     )
+    use_keep_days = option(
+        400, help_text="How long it is kept who called what, hour by hour.", minimum=2, maximum=10_000
+    )
     password_flows = option(
         False,
         help_text="Whether clients may log in with a user's name and password (OAuth password flow, SOAP login).",

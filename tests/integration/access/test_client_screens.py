@@ -6,6 +6,7 @@ import pytest
 from django.contrib import admin
 from django.contrib.auth.hashers import check_password
 from django.contrib.auth.models import Permission, User
+from django.test import Client
 from oauth2_provider.models import AccessToken, Grant, IDToken, RefreshToken
 
 from isthmus import clock
@@ -171,3 +172,15 @@ def test_the_screen_shows_what_a_client_touched_and_who_approved_it(admin_client
     text = admin_client.get(change(made)).content.decode()
     assert "apexrest: POST /v1/orders/* (7)" in text
     assert "integration: api" in text
+
+
+def test_only_a_superuser_says_for_whom_a_client_may_act(operator, integration_user):
+    made, _ = create_api_client("Nightly", integration_user)
+    form = {"user": integration_user.pk, "client": made.pk, "scopes": "api"}
+    add = "/admin/access/approval/add/"
+    operator.post(add, form)
+    assert not Approval.objects.exists()
+    root = Client()
+    root.force_login(User.objects.create_superuser("root"), backend="django.contrib.auth.backends.ModelBackend")
+    assert root.post(add, form).status_code == 302
+    assert Approval.objects.get().user == integration_user

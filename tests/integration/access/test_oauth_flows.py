@@ -360,6 +360,7 @@ def test_one_click_voids_everything_a_client_holds(browser, http, app):
 
 def test_userinfo_and_identity_say_who_one_is(browser, http, app, ada, settings):
     token = redeem(http, app, code_for(browser, app)).json()["access_token"]
+    assert re.fullmatch(r"api-usage=\d+/\d+", who(http, token)["Sforce-Limit-Info"])
     found = who(http, token, "OAuth").json()
     assert (found["user_id"], found["organization_id"]) == (user_id(ada), organization_id())
     assert (found["name"], found["email"], found["sub"]) == ("Ada Byron", "ada@example.org", identity_url(ada))

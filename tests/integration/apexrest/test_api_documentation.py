@@ -60,7 +60,7 @@ def test_a_document_says_what_is_taken_and_given(samples):
         ("status", "query"), ("limit", "query"), ("open", "query"),
     ]  # fmt: skip
     assert set(create["responses"]) == {
-        "200", "400", "401", "403", "404", "405", "409", "413", "415", "422", "429", "500", "503",
+        "200", "300", "400", "401", "403", "404", "405", "409", "413", "415", "422", "429", "500", "503",
     }  # fmt: skip
     assert document_of("v2")["paths"]["/v2/orders"]["post"]["parameters"][0]["required"] is True
 

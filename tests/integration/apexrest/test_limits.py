@@ -1,5 +1,6 @@
 """What an endpoint lets in: size, rate, how many at once, from where, for how long; and the allowance of the API."""
 
+import json
 import threading
 from datetime import timedelta
 
@@ -157,6 +158,10 @@ def test_a_reference_that_means_several_records_is_300_with_all_of_them(api):
     assert answer.status_code == 300
     assert answer.json() == [f"/services/data/v62.0/sobjects/Contact/{contact.record_id}" for contact in made]
     assert api.send("PUT", "/t/contacts/s", {"lastName": "B"}).status_code == 200
+    as_xml = api.send("PUT", "/t/contacts/r", {"lastName": "B"}, Accept="application/xml")
+    assert (as_xml.status_code, as_xml.content.count(b"<Candidate>")) == (300, 2)
+    as_problem = api.send("PUT", "/t/contacts/r", {"lastName": "B"}, Accept="application/problem+json")
+    assert json.loads(as_problem.content) == answer.json()
 
 
 @pytest.mark.django_db

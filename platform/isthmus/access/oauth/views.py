@@ -21,6 +21,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from isthmus import clock, correlation
+from isthmus.access import api_use
 from isthmus.access.api import AccessTokenAuthentication, QueryTokenAuthentication, SessionInvalid
 from isthmus.access.client_address import client_address
 from isthmus.access.identity import identity_url, organization_id, user_id
@@ -150,7 +151,18 @@ class _HasIdentityScope(BasePermission):
         return bool(scopes & {Scope.API, Scope.FULL, Scope.ID, Scope.OPENID, Scope.PROFILE, Scope.WEB})
 
 
-class UserInfoView(APIView):
+class _CountedView(APIView):
+    """Tells in each answer how much of the allowance is used."""
+
+    def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Add the header for callers who brought a token."""
+        final = super().finalize_response(request, response, *args, **kwargs)
+        if getattr(request, "auth", None) is not None:
+            api_use.set_limit_info(final)
+        return final
+
+
+class UserInfoView(_CountedView):
     """`/services/oauth2/userinfo`."""
 
     authentication_classes = (AccessTokenAuthentication,)
@@ -164,7 +176,7 @@ class UserInfoView(APIView):
     post = get
 
 
-class IdentityView(APIView):
+class IdentityView(_CountedView):
     """`/id/<organisation>/<user>`: who that is, told to a token of the same user."""
 
     authentication_classes = (QueryTokenAuthentication, AccessTokenAuthentication)

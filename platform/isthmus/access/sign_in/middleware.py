@@ -44,21 +44,27 @@ class SignInMiddleware:
         held_back = _held_back(request)
         if held_back is not None:
             return held_back
-        return _told(request, cast("Answer", self._get_response(request)))
+        answer = cast("Answer", self._get_response(request))
+        return _told(request, answer) if _is_locked_out(request) else answer
 
     async def _answer_async(self, request: HttpRequest) -> Answer:
         if settings.SESSION_COOKIE_NAME in request.COOKIES:
             held_back = await sync_to_async(_held_back)(request)
             if held_back is not None:
                 return held_back
-        return _told(request, await cast("Awaitable[Answer]", self._get_response(request)))
+        answer = await cast("Awaitable[Answer]", self._get_response(request))
+        return await sync_to_async(_told)(request, answer) if _is_locked_out(request) else answer
+
+
+def _is_locked_out(request: HttpRequest) -> bool:
+    return bool(getattr(request, "axes_locked_out", False))
 
 
 def _told(request: HttpRequest, answer: Answer) -> Answer:
     """Return the page that tells who tried too often, in place of the form; programs keep their own answer."""
-    if getattr(request, "axes_locked_out", False) and not request.path.startswith("/services/"):
-        return render(request, "access/locked_out.html", {"minutes": settings.AXES_COOLOFF_MINUTES}, status=429)
-    return answer
+    if request.path.startswith("/services/"):
+        return answer
+    return render(request, "access/locked_out.html", {"minutes": settings.AXES_COOLOFF_MINUTES}, status=429)
 
 
 def _held_back(request: HttpRequest) -> HttpResponse | None:

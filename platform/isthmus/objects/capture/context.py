@@ -119,10 +119,14 @@ class _PostgresTeller:
             if self._connection.in_atomic_block:
                 execute(f"SELECT set_config('{SETTING}', %s, true)", [wanted], False, context)
             return execute(sql, params, many, context)
-        literal = "'" + wanted.replace("'", "''") + "'"
-        # In a statement without parameters a `%` is one, in one with them it is doubled.
-        doubled = literal.replace("%", "%%") if params is not None else literal
-        told = [f"SELECT set_config('{SETTING}', {doubled}, true)"]
+        if isinstance(params, list | tuple):
+            # As a parameter: the text stays the same from request to request, so that it is analysed once.
+            value, params = "%s", [wanted, *params]
+        else:
+            value = "'" + wanted.replace("'", "''") + "'"
+            # In a statement without parameters a `%` is one, in one with them it is doubled.
+            value = value.replace("%", "%%") if params is not None else value
+        told = [f"SELECT set_config('{SETTING}', {value}, true)"]
         # Within a transaction nobody knows when it commits; a single statement does at once.
         if self._connection.in_atomic_block or wakeups.is_due(STAGED):
             told.append(wakeups.notification(STAGED))
