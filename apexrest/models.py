@@ -10,7 +10,7 @@ __all__ = ["EndpointLimits", "FuzzVerdict", "RateState", "RecordedAnswer"]
 class RecordedAnswer(models.Model):
     """The answer of a request that came with an `Idempotency-Key`; written in the transaction of its effect."""
 
-    caller = models.CharField(max_length=40, help_text="User and API client: each has keys of its own.")
+    caller = models.CharField(max_length=128, help_text="User and API client: each has keys of its own.")
     key = models.CharField(max_length=255)
     fingerprint = models.CharField(max_length=64, help_text="SHA-256 of method, address and body.")
     method = models.CharField(max_length=16)
@@ -53,7 +53,7 @@ class EndpointLimits(models.Model):
 class RateState(models.Model):
     """How far ahead of its rate one client of one resource is."""
 
-    key = models.CharField(max_length=320, primary_key=True)
+    key = models.CharField(max_length=384, primary_key=True)
     paid_until = models.FloatField(db_index=True, help_text="When, in seconds since 1970, all so far is paid for.")
 
     def __str__(self) -> str:

@@ -50,7 +50,7 @@ class RestRequest:
     @property
     def caller(self) -> str:
         """User and API client in one text: whose keys and rates are whose."""
-        return f"{self.user.pk if self.user is not None else ''}/{self.client_id}"[:40]
+        return f"{self.user.pk if self.user is not None else ''}/{self.client_id}"
 
 
 @dataclass(kw_only=True)

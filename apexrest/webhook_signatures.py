@@ -35,7 +35,6 @@ __all__ = ["SCHEMES", "SignatureScheme", "Verified", "user_of", "verify"]
 log = get_logger(__name__)
 
 Headers = Mapping[str, str]
-_LONGEST_ID = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +125,7 @@ def _id_in(body: bytes, names: Sequence[str], otherwise: str) -> str:
     for name in names:
         value = found.get(name) if isinstance(found, dict) else None
         if isinstance(value, str) and value:
-            return value[:_LONGEST_ID]
+            return value
     return hashlib.sha256(otherwise.encode() + body).hexdigest()
 
 
@@ -144,7 +143,7 @@ class StandardWebhooks(SignatureScheme):
             if (version == "v1" and _is_standard_hmac(secret, signed, encoded)) or (
                 version == "v1a" and _is_ed25519(secret, signed, encoded)
             ):
-                return Verified(delivery_id=message_id[:_LONGEST_ID], signed_at=signed_at)
+                return Verified(delivery_id=message_id, signed_at=signed_at)
         return None
 
 
@@ -216,7 +215,7 @@ class DetachedJws(SignatureScheme):
             return None
         moment, name = header.get("iat"), header.get("jti")
         signed_at = float(moment) if isinstance(moment, int | float) and not isinstance(moment, bool) else None
-        own_id = name[:_LONGEST_ID] if isinstance(name, str) else ""
+        own_id = name if isinstance(name, str) else ""
         return Verified(delivery_id=own_id or hashlib.sha256(given.encode()).hexdigest(), signed_at=signed_at)
 
 

@@ -53,7 +53,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="RateState",
             fields=[
-                ("key", models.CharField(max_length=320, primary_key=True, serialize=False)),
+                ("key", models.CharField(max_length=384, primary_key=True, serialize=False)),
                 (
                     "paid_until",
                     models.FloatField(db_index=True, help_text="When, in seconds since 1970, all so far is paid for."),
@@ -86,7 +86,10 @@ class Migration(migrations.Migration):
             name="RecordedAnswer",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("caller", models.CharField(help_text="User and API client: each has keys of its own.", max_length=40)),
+                (
+                    "caller",
+                    models.CharField(help_text="User and API client: each has keys of its own.", max_length=128),
+                ),
                 ("key", models.CharField(max_length=255)),
                 ("fingerprint", models.CharField(help_text="SHA-256 of method, address and body.", max_length=64)),
                 ("method", models.CharField(max_length=16)),

@@ -23,9 +23,11 @@ from isthmus.remembering import Remembered
 __all__ = [
     "HEADER",
     "Call",
+    "allowance",
     "flush",
     "forget",
     "note",
+    "remove_old",
     "requests_in_24_hours",
     "require_allowance",
     "set_limit_info",
@@ -147,6 +149,17 @@ def forget() -> None:
     _tally.forget()
 
 
+def allowance() -> int:
+    """Return how many requests may be answered within 24 hours."""
+    return _options.daily_api_requests
+
+
+def remove_old() -> int:
+    """Remove the counts that are kept no longer (`ISTHMUS_ACCESS_USE_KEEP_DAYS`) and return how many rows that were."""
+    too_old = clock.now() - timedelta(days=_options.use_keep_days)
+    return ApiUse.objects.filter(hour__lt=too_old).delete()[0]
+
+
 def requests_in_24_hours() -> int:
     """Return how many requests the API answered in the last 24 hours, as far as this process knows."""
     return _tally.used()
@@ -154,13 +167,13 @@ def requests_in_24_hours() -> int:
 
 def require_allowance() -> None:
     """Return if another request may be answered. Raises `ApiLimitReached`."""
-    if requests_in_24_hours() >= _options.daily_api_requests:
+    if requests_in_24_hours() >= allowance():
         raise ApiLimitReached
 
 
 def set_limit_info(response: HttpResponseBase) -> None:
     """Tell in the answer how much of the allowance is used, in the only form that every client reads."""
-    limit = _options.daily_api_requests
+    limit = allowance()
     response[HEADER] = f"api-usage={min(requests_in_24_hours() + 1, limit)}/{limit}"
 
 

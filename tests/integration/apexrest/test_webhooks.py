@@ -118,6 +118,13 @@ def test_senders_may_count_their_attempts_in_the_body(sender, moving_clock):
     assert deliver("stripe", signed("stripe", moving_clock, more), more)["Idempotent-Replayed"] == "true"
 
 
+def test_deliveries_with_long_ids_are_told_apart_by_their_last_letters(sender, moving_clock):
+    for last in "ab":
+        body = json.dumps({"id": "e" * 400 + last, "type": "paid"}).encode()
+        assert "Idempotent-Replayed" not in deliver("stripe", signed("stripe", moving_clock, body), body)
+    assert Case.objects.count() == 2
+
+
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_delivery_that_is_not_signed_right_is_refused(sender, moving_clock, scheme):
     good = signed(scheme, moving_clock)
