@@ -1,6 +1,5 @@
 """Lets a request in, or not: by the limits of its endpoint, or those that an operator set in their place."""
 
-import ipaddress
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,9 +8,10 @@ from django.db import OperationalError, connection
 
 from apexrest.conf import options
 from apexrest.errors import AddressRefused, EndpointTooSlow, RateExceeded, TooManyAtOnce
-from apexrest.limits import Limits, Rate, ip_networks
+from apexrest.limits import Limits, Rate
 from apexrest.models import EndpointLimits, RateState
 from isthmus import clock
+from isthmus.access.client_address import is_inside
 from isthmus.named_locks import hold_one
 from isthmus.remembering import Remembered
 
@@ -36,10 +36,10 @@ def forget_limits() -> None:
 
 def admit(mapping: str, limits: Limits, *, caller: str, address: str) -> None:
     """Return if a request from `address` by `caller` may come in now. Raises `AddressRefused` or `RateExceeded`."""
-    if limits.ip_ranges and not _is_inside(address, limits.ip_ranges):
+    if limits.ip_ranges and not is_inside(address, limits.ip_ranges):
         raise AddressRefused
     if limits.rate:
-        _pay(f"{mapping} {caller}"[:320], Rate.parse(limits.rate))
+        _pay(f"{mapping} {caller}", Rate.parse(limits.rate))
 
 
 @contextmanager
@@ -106,15 +106,6 @@ def _set_by_operator(mapping: str) -> Limits | None:
         ip_ranges=ranges or None,
         max_seconds=row.max_seconds or None,
     )
-
-
-def _is_inside(address: str, ranges: tuple[str, ...]) -> bool:
-    try:
-        given = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    mapped = getattr(given, "ipv4_mapped", None)
-    return any((mapped or given) in network for network in ip_networks(ranges))
 
 
 def _pay(key: str, rate: Rate) -> None:

@@ -1,13 +1,12 @@
 """What an endpoint lets in: how large, how often, how many at once, from where, for how long."""
 
-import ipaddress
 import re
 from dataclasses import dataclass, replace
-from typing import Any
 
 from apexrest.errors import EndpointMisdeclared
+from isthmus.access.client_address import ip_networks
 
-__all__ = ["Limits", "Rate", "ip_networks"]
+__all__ = ["Limits", "Rate"]
 
 _RATE = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,5})?(second|minute|hour|day|s|m|h|d)s?")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
@@ -59,8 +58,3 @@ class Limits:
         """Return these limits with those of `other` that are set in their place."""
         given = {name: value for name, value in vars(other).items() if value is not None}
         return replace(self, **given)
-
-
-def ip_networks(ranges: tuple[str, ...]) -> list[Any]:
-    """Return the networks that the texts name. Raises `ValueError` for one that names none."""
-    return [ipaddress.ip_network(text.strip(), strict=False) for text in ranges]

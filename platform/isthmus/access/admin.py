@@ -1,6 +1,5 @@
 """The screens on which access is set up."""
 
-import ipaddress
 from datetime import timedelta
 from typing import Any
 
@@ -29,6 +28,7 @@ from isthmus.access.actions import (
     revoke_client,
     revoke_client_tokens,
 )
+from isthmus.access.client_address import ip_networks
 from isthmus.access.errors import RunAsUserRefused
 from isthmus.access.models import ApiClient, ApiUse, Approval, Flow, Scope
 from isthmus.access.oauth.assertions import public_key
@@ -126,11 +126,10 @@ class ApiClientForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscript
     def clean_ip_ranges(self) -> str:
         """Refuse what names no network."""
         found = self.cleaned_data["ip_ranges"].split()
-        for text in found:
-            try:
-                ipaddress.ip_network(text, strict=False)
-            except ValueError as error:
-                raise forms.ValidationError(f"{text} is no network; write one like 10.0.0.0/8.") from error
+        try:
+            ip_networks(found)
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from error
         return "\n".join(found)
 
     def clean_certificate(self) -> str:

@@ -1,6 +1,5 @@
 """Who may do what: permission sets and their grants, whom they are assigned to, and the programs that call us."""
 
-import ipaddress
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -8,6 +7,7 @@ from django.db import models
 from oauth2_provider.models import AbstractApplication
 
 from isthmus import clock, ids
+from isthmus.access.client_address import is_inside
 from isthmus.vault.fields import EncryptedTextField
 
 __all__ = [
@@ -156,13 +156,7 @@ class ApiClient(AbstractApplication):
     def allows_address(self, address: str) -> bool:
         """Return whether a request may come from this IP address."""
         ranges = self.ip_ranges.split()
-        if not ranges:
-            return True
-        try:
-            given = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        return any(given in ipaddress.ip_network(one, strict=False) for one in ranges)
+        return not ranges or is_inside(address, ranges)
 
 
 class ApiClientSecret(models.Model):

@@ -87,6 +87,7 @@ def test_callers_come_from_where_the_endpoint_says(api, settings):
     settings.ISTHMUS_ACCESS_TRUSTED_PROXIES = 1
     assert api.get("/t/inside", X_Forwarded_For="10.1.2.3").status_code == 200
     assert api.get("/t/inside", X_Forwarded_For="2001:db8::7").status_code == 200
+    assert api.get("/t/inside", X_Forwarded_For="::ffff:10.1.2.3").status_code == 200
     assert error(api.get("/t/inside", X_Forwarded_For="10.1.2.3, 192.0.2.1")) == (403, "IP_ADDRESS_NOT_ALLOWED")
 
 

@@ -1,6 +1,7 @@
 """The OAuth endpoints that programs call."""
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,7 +57,7 @@ _DESCRIPTIONS = {
 
 @method_decorator(csrf_exempt, name="dispatch")
 @method_decorator(sensitive_post_parameters(), name="dispatch")
-class OAuthView(View):
+class OAuthView(ABC, View):
     """An endpoint that answers JSON whatever happens: OAuth clients read no error pages."""
 
     methods: tuple[str, ...] = ("POST",)
@@ -76,9 +77,9 @@ class OAuthView(View):
             told = f"An unexpected error occurred. Give this id to support: {correlation.current_or_new()}"
             return _refused("server_error", told, status=500)
 
+    @abstractmethod
     def answer(self, request: HttpRequest) -> HttpResponse:
         """Answer a request with one of the methods."""
-        raise NotImplementedError
 
 
 class TokenView(OAuthView):
