@@ -521,6 +521,12 @@ def test_an_unknown_object_is_named(admin):
         save(admin, "Unicorn", Operation.CREATE, [{}])
 
 
+def test_a_record_is_new_once_even_where_time_stands_still(admin, moving_clock):
+    results = [upsert_by_reference(admin, "Case", "WEB-1", {"Subject": "x"}) for _ in range(3)]
+    assert [result.created for result in results] == [True, False, False]
+    assert len({result.id for result in results}) == 1
+
+
 # --- the model's own rules, statements -------------------------------------------------------------------------------
 BATCH = 500
 

@@ -1,16 +1,16 @@
 """An upsert of one record in one statement, where the database and the object allow it.
 
 `INSERT … ON CONFLICT … DO UPDATE` finds, decides and writes at once: nobody can come between, and no lock has to be
-taken first. It is possible for an object whose external id is unique by an index, whose model has no `clean()` of its
-own, and for a row that would do to create the record: then creating and updating write the same values. Everything
-else goes the longer way (`rows`), which tells what is wrong.
+taken first (SQLite takes one question more, about what it did). It is possible for an object whose external id is
+unique by an index, whose model has no `clean()` of its own, and for a row that would do to create the record: then
+creating and updating write the same values. Everything else goes the longer way (`rows`), which tells what is wrong.
 """
 
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from django.db import connections, models
+from django.db import IntegrityError, connections, models
 from django.db.models.fields.generated import GeneratedField
 
 from isthmus import clock
@@ -96,15 +96,27 @@ def upsert(object_type: ObjectType, draft: Draft, field: FieldType, using: str) 
     written |= {one.attname for one in columns if orm.computes_on_save(one)}
     sql = _statement(model, field.django_name, tuple(one.column for one in columns if one.attname in written), using)
     with connection.cursor() as cursor:
-        if connection.vendor != "postgresql":
-            values.append(connection.ops.adapt_datetimefield_value(now))
+        newest = None if connection.vendor == "postgresql" else _newest(cursor, model)
         cursor.execute(sql, values)
-        pk, created = cursor.fetchone()
+        found = cursor.fetchone()
+    if found is None:
+        raise IntegrityError("A deleted record has the reference.")
+    pk = found[0]
     instance.pk = draft.pk = pk
-    draft.is_new = bool(created)
+    draft.is_new = bool(found[1]) if newest is None else pk > newest
     draft.record_id = encode(object_type.key_prefix, pk)
     kind = ChangeType.CREATE if draft.is_new else ChangeType.UPDATE
     send_after_commit(model, [pk], kind, using, attnames=None if draft.is_new else written)
+
+
+def _newest(cursor: Any, model: type[models.Model]) -> int:
+    """Return the highest id that SQLite has given out: its statement does not tell whether it made a record.
+
+    The transaction has the database to itself from its beginning, so nobody makes one in between.
+    """
+    cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = %s", [model._meta.db_table])
+    found = cursor.fetchone()
+    return int(found[0]) if found else 0
 
 
 @lru_cache(maxsize=1024)
@@ -113,10 +125,9 @@ def _statement(model: type[models.Model], name: str, written: Sequence[str], ali
     quote = connection.ops.quote_name
     table, columns = quote(model._meta.db_table), [quote(str(one.column)) for one in _columns(model)]
     assigned = ", ".join(f"{quote(one)} = excluded.{quote(one)}" for one in written)
-    # SQLite has no such mark: there a record is new if it bears this very moment as that of its creation.
-    created = "xmax = 0" if connection.vendor == "postgresql" else f"{quote('created_date')} = %s"
+    created = ", xmax = 0" if connection.vendor == "postgresql" else ""
     return (
         f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))}) "  # noqa: S608 - our names
         f"ON CONFLICT {_conflict_target(model, name, alias)} DO UPDATE SET {assigned} "
-        f"RETURNING {quote(str(model._meta.pk.column))}, {created}"
+        f"WHERE NOT {table}.{quote('is_deleted')} RETURNING {quote(str(model._meta.pk.column))}{created}"
     )
