@@ -156,11 +156,12 @@ class EndpointView(APIView):
 def _read(request: HttpRequest, limits: Limits) -> bytes:
     """Return the body. Raises `BodyTooLarge` without having taken in much more than is allowed.
 
-    The announced length is only a first look: a chunked body has none.
+    The announced length is only a first look: a chunked body has none. The door says by `is_cut_off` that it has not
+    kept all of a body.
     """
     limit = limits.max_body_bytes or conf.options.max_body_bytes
     announced = request.META.get("CONTENT_LENGTH") or ""
-    is_too_large = announced.isdigit() and int(announced) > limit
+    is_too_large = getattr(request, "is_cut_off", False) or (announced.isdigit() and int(announced) > limit)
     body = b"" if is_too_large else request.read(limit + 1)
     if is_too_large or len(body) > limit:
         raise BodyTooLarge(f"The request body is larger than {limit} bytes, which is the most this endpoint takes.")

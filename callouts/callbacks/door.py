@@ -8,9 +8,11 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Sequence
+from io import BytesIO
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, unquote
 
+from django.core.exceptions import RequestAborted
 from django.db import close_old_connections, connections
 from requests.structures import CaseInsensitiveDict
 
@@ -20,6 +22,7 @@ from callouts.callbacks.inbox import Delivery
 from callouts.callbacks.intake import Arrival, Told
 from callouts.external_services.document.reading import storable
 from isthmus import correlation
+from isthmus.doors import SAFE_HEADERS, keep_body
 from isthmus.logs import get_logger
 
 __all__ = ["PREFIX", "Door"]
@@ -38,8 +41,6 @@ _BROKEN = Told(
     headers={"Content-Type": "application/json"},
     body=b'[{"message": "The callback could not be processed.", "errorCode": "CALLBACK_FAILED"}]',
 )
-# What Django's middleware adds to answers of programs, too.
-_SAFE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "X-Frame-Options": "DENY"}
 
 _Waiting: TypeAlias = "tuple[Arrival, asyncio.AbstractEventLoop, asyncio.Future[Told]]"
 _IDLE_SECONDS = 20.0
@@ -63,9 +64,12 @@ class Door:
             thread.join()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        arrival = await _arrival(scope, receive)
+        try:
+            arrival = await _arrival(scope, receive)
+        except RequestAborted:
+            return
         told = await self._taken(arrival)
-        headers = {**_SAFE, **told.headers, correlation.HEADER: arrival.correlation_id}
+        headers = {**SAFE_HEADERS, **told.headers, correlation.HEADER: arrival.correlation_id}
         lines = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
         lines.append((b"content-length", str(len(told.body)).encode()))
         await send({"type": "http.response.start", "status": told.status, "headers": lines})
@@ -155,17 +159,7 @@ async def _arrival(scope: Any, receive: Any) -> Arrival:
 async def _body(declared: str, receive: Any) -> bytes | None:
     """Return the body, or `None` if it is larger than we take."""
     most = options.max_body_bytes
-    is_too_large = declared.isdecimal() and int(declared) > most
-    pieces: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            break
-        size += len(message.get("body", b""))
-        is_too_large = is_too_large or size > most
-        # What is too large is read to its end, so that the answer is heard, and not kept.
-        pieces = [] if is_too_large else [*pieces, message.get("body", b"")]
-        if not message.get("more_body"):
-            break
-    return None if is_too_large else b"".join(pieces)
+    if declared.isdecimal() and int(declared) > most:
+        most = 0
+    body = BytesIO()
+    return body.getvalue() if await keep_body(receive, body, most=most) else None

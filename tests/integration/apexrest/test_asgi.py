@@ -10,6 +10,8 @@ from django.db import connections
 from oauth2_provider.models import AccessToken
 
 from apexrest.door import Door, opens
+from apexrest.models import EndpointLimits
+from callouts.models import IntegrationLogEntry
 from crm.models import Case
 from isthmus.access.actions import create_api_client
 
@@ -91,6 +93,30 @@ def test_a_chunked_body_has_a_limit_too(application, api, settings):
     settings.ISTHMUS_APEXREST_MAX_BODY_BYTES = 1000
     status, answer = send(application, api.token, PATH, *[b" " * 100] * 11)
     assert (status, answer[0]["errorCode"]) == (413, "EXCEEDED_MAX_SIZE_REQUEST")
+
+
+def test_an_endpoint_may_take_more_than_others_do(application, api, settings):
+    settings.ISTHMUS_APEXREST_MAX_BODY_BYTES = 1000
+    EndpointLimits.objects.create(mapping="/t/support-requests/*", max_body_bytes=3000)
+    text = json.dumps(REQUEST | {"description": "d" * 2000}).encode()
+    assert send(application, api.token, PATH, text[:900], text[900:1500], text[1500:])[0] == 201
+    text = json.dumps(REQUEST | {"description": "d" * 3000}).encode()
+    assert send(application, api.token, PATH, text[:900], text[900:], b" ")[0] == 413
+
+
+def test_half_a_request_has_no_effect(application, api):
+    headers = [("authorization", f"Bearer {api.token}"), ("content-type", "application/json")]
+    scope = scope_of("POST", "/services/apexrest/t/optional", headers)
+
+    async def leave():
+        communicator = ApplicationCommunicator(application, scope)
+        await communicator.send_input({"type": "http.request", "body": b" ", "more_body": True})
+        await communicator.send_input({"type": "http.disconnect"})
+        await communicator.wait(20)
+        assert await communicator.receive_nothing()
+
+    async_to_sync(leave)()
+    assert not IntegrationLogEntry.objects.exists()
 
 
 def test_a_token_request_may_be_chunked(api, caller):
