@@ -20,7 +20,7 @@ from apexrest.errors import EndpointMisdeclared
 from apexrest.json_bodies import JsonValue
 from apexrest.problems import Problems, member_path
 
-__all__ = ["REFUSED", "Parse", "field_names", "is_optional", "parser_for"]
+__all__ = ["REFUSED", "Parse", "field_names", "is_optional", "item_of_list", "parser_for", "without_none"]
 
 Parse: TypeAlias = Callable[[JsonValue, str, Problems], Any]
 """Returns the parsed value, or `REFUSED` after saying why."""
@@ -58,6 +58,20 @@ def is_optional(annotation: Any) -> bool:
     return typing.get_origin(annotation) in (Union, types.UnionType) and type(None) in typing.get_args(annotation)
 
 
+def without_none(annotation: Any) -> Any:
+    """Return the annotation without the `None` that it takes beside another type."""
+    if not is_optional(annotation):
+        return annotation
+    (inner, *_) = (part for part in typing.get_args(annotation) if part is not type(None))
+    return inner
+
+
+def item_of_list(annotation: Any) -> Any:
+    """Return the annotation of the items where `annotation` is a list, or an optional one; `None` where it is not."""
+    inner = without_none(annotation)
+    return typing.get_args(inner)[0] if typing.get_origin(inner) is list else None
+
+
 def field_names(annotation: Any) -> frozenset[str]:
     """Return the keys of the objects that the annotation describes, if it is a dataclass (or an optional one)."""
     if is_optional(annotation):
@@ -76,8 +90,7 @@ def _generic_parser(annotation: Any, where: str, known: dict[type, Parse]) -> Pa
     if origin is dict and arguments[0] is str:
         return _dict_parser(parser_for(arguments[1], f"{where}.*", known))
     if is_optional(annotation) and len(arguments) == 2:
-        (inner,) = (argument for argument in arguments if argument is not type(None))
-        return _optional_parser(parser_for(inner, where, known))
+        return _optional_parser(parser_for(without_none(annotation), where, known))
     raise EndpointMisdeclared(
         f"{where} has the type {annotation!r}, which cannot be read from JSON. Known are str, int, float, bool, "
         "Decimal, date, datetime, Any, enums, Literal, list[…], dict[str, …], … | None, and dataclasses of these."

@@ -1,22 +1,17 @@
 """From query parameters to a dataclass that names and types them."""
 
 import dataclasses
-import re
 import typing
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from typing import Any
 
 from apexrest.errors import EndpointMisdeclared
 from apexrest.json_bodies import JsonValue
-from apexrest.parsing import is_optional, parser_for
+from apexrest.parsing import item_of_list, parser_for, without_none
 from apexrest.problems import Problems
+from apexrest.texts import from_text
 
 __all__ = ["query_parser"]
-
-_INTEGER = re.compile(r"[+-]?[0-9]{1,100}")
-_NUMBER = re.compile(r"[+-]?[0-9]{1,100}(\.[0-9]{1,100})?")
-_FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
 def query_parser(declared: type, where: str) -> Callable[[Mapping[str, tuple[str, ...]]], Any]:
@@ -29,7 +24,7 @@ def query_parser(declared: type, where: str) -> Callable[[Mapping[str, tuple[str
         raise EndpointMisdeclared(f"{where} must be a dataclass, not {declared!r}.")
     hints = typing.get_type_hints(declared)
     for name, annotation in hints.items():
-        inner = _item_of(annotation)
+        inner = item_of_list(annotation) or without_none(annotation)
         if dataclasses.is_dataclass(inner) or typing.get_origin(inner) in (list, dict):
             raise EndpointMisdeclared(f"{where}.{name} is nested; a query parameter is one text, or a list of them.")
     parse = parser_for(declared, where)
@@ -45,29 +40,7 @@ def query_parser(declared: type, where: str) -> Callable[[Mapping[str, tuple[str
 
 
 def _value(texts: tuple[str, ...], annotation: Any) -> JsonValue:
-    if _is_list(annotation):
-        return [_scalar(text, _item_of(annotation)) for text in texts]
-    return _scalar(texts[0], _item_of(annotation)) if len(texts) == 1 else list(texts)
-
-
-def _scalar(text: str, annotation: Any) -> JsonValue:
-    if annotation is bool:
-        return _FLAGS.get(text.lower(), text)
-    if annotation is int and _INTEGER.fullmatch(text):
-        return int(text)
-    if annotation in (float, Decimal) and _NUMBER.fullmatch(text):
-        return Decimal(text)
-    return text
-
-
-def _is_list(annotation: Any) -> bool:
-    return any(typing.get_origin(part) is list for part in _parts(annotation))
-
-
-def _item_of(annotation: Any) -> Any:
-    (part, *_) = (part for part in _parts(annotation) if part is not type(None))
-    return typing.get_args(part)[0] if typing.get_origin(part) is list else part
-
-
-def _parts(annotation: Any) -> tuple[Any, ...]:
-    return typing.get_args(annotation) if is_optional(annotation) else (annotation,)
+    item = item_of_list(annotation)
+    if item is not None:
+        return [from_text(text, without_none(item)) for text in texts]
+    return from_text(texts[0], without_none(annotation)) if len(texts) == 1 else list(texts)

@@ -9,7 +9,7 @@ from typing import Any
 
 from apexrest.errors import BodyUnreadable, EndpointMisdeclared
 from apexrest.json_bodies import JsonValue
-from apexrest.parsing import REFUSED, Parse, field_names, is_optional, parse_members, parser_for
+from apexrest.parsing import REFUSED, Parse, field_names, parse_members, parser_for, without_none
 from apexrest.problems import Problems
 from apexrest.query_parameters import query_parser
 
@@ -138,8 +138,7 @@ class Endpoint:
 
 def _takes_objects(annotation: Any) -> bool:
     """Return whether a JSON object can be a value of the annotation."""
-    if is_optional(annotation):
-        return any(_takes_objects(part) for part in typing.get_args(annotation) if part is not type(None))
+    annotation = without_none(annotation)
     if annotation in (Any, object) or typing.get_origin(annotation) is dict:
         return True
     return isinstance(annotation, type) and dataclasses.is_dataclass(annotation)

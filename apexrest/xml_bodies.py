@@ -9,9 +9,7 @@ import dataclasses
 import re
 import typing
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
-from enum import Enum
-from typing import Any, Literal
+from typing import Any
 from xml.etree.ElementTree import Element, ParseError, SubElement, register_namespace, tostring
 
 from defusedxml import ElementTree as SafeElementTree
@@ -19,7 +17,8 @@ from defusedxml.common import DefusedXmlException
 
 from apexrest.errors import AnswerUnserialisable, BodyUnreadable
 from apexrest.json_bodies import JsonValue
-from apexrest.parsing import is_optional
+from apexrest.parsing import is_optional, item_of_list, without_none
+from apexrest.texts import from_text
 
 __all__ = ["dumps", "read", "to_element", "without_foreign"]
 
@@ -28,10 +27,8 @@ _NIL = f"{{{_XSI}}}nil"
 register_namespace("xsi", _XSI)
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
-_INTEGER = re.compile(r"[+-]?[0-9]{1,100}")
 _NUMBER = re.compile(r"[+-]?([0-9]{1,100}(\.[0-9]{0,100})?|\.[0-9]{1,100})([eE][+-]?[0-9]{1,3})?")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_FLAGS = {"true": True, "1": True, "false": False, "0": False}
 _ENTRY = "entry"
 
 
@@ -94,8 +91,7 @@ def _value(element: Element, annotation: Any) -> JsonValue:
         annotation = typing.get_args(annotation)[0]
     if element.get(_NIL) in {"true", "1"}:
         return [] if typing.get_origin(annotation) is list else None
-    if is_optional(annotation):
-        (annotation, *_) = (part for part in typing.get_args(annotation) if part is not type(None))
+    annotation = without_none(annotation)
     if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
         return _members(element, typing.get_type_hints(annotation))
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
@@ -119,7 +115,7 @@ def _members(element: Element, annotations: Mapping[str, Any]) -> dict[str, Json
 
 
 def _member(children: list[Element], annotation: Any) -> JsonValue:
-    inner = _list_inside(annotation)
+    inner = item_of_list(annotation)
     if inner is not None:
         if len(children) == 1 and children[0].get(_NIL) in {"true", "1"}:
             return None if is_optional(annotation) else []
@@ -130,43 +126,9 @@ def _member(children: list[Element], annotation: Any) -> JsonValue:
     return _value(children[0], annotation)
 
 
-def _list_inside(annotation: Any) -> Any:
-    """Return the annotation of the items if `annotation` is a list or an optional one, else `None`."""
-    for part in typing.get_args(annotation) if is_optional(annotation) else (annotation,):
-        if typing.get_origin(part) is list:
-            return typing.get_args(part)[0]
-    return None
-
-
 def _scalar(text: str, annotation: Any) -> JsonValue:
-    trimmed = text.strip()
-    if annotation is bool:
-        return _FLAGS.get(trimmed, text)
-    if annotation is int:
-        return int(trimmed) if _INTEGER.fullmatch(trimmed) else text
-    if annotation in (float, Decimal):
-        return _number(trimmed, text)
-    for choice in _choices(annotation):
-        if isinstance(choice, bool | int) and trimmed == str(choice).lower():
-            return choice
-    return text
-
-
-def _number(trimmed: str, otherwise: str) -> JsonValue:
-    if not _NUMBER.fullmatch(trimmed):
-        return otherwise
-    try:
-        return Decimal(trimmed)
-    except InvalidOperation:
-        return otherwise
-
-
-def _choices(annotation: Any) -> tuple[Any, ...]:
-    if typing.get_origin(annotation) is Literal:
-        return typing.get_args(annotation)
-    if isinstance(annotation, type) and issubclass(annotation, Enum):
-        return tuple(member.value for member in annotation)
-    return ()
+    # Blanks around a value mean nothing (XML Schema's `collapse`), those of a text are its own.
+    return text if annotation in (str, Any, object) else from_text(text.strip(), annotation, numbers=_NUMBER)
 
 
 def _key(element: Element) -> str:

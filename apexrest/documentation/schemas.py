@@ -11,7 +11,7 @@ from uuid import UUID
 
 from drf_spectacular.plumbing import ComponentRegistry, ResolvedComponent
 
-from apexrest.parsing import is_optional
+from apexrest.parsing import is_optional, without_none
 
 __all__ = ["Schemas"]
 
@@ -76,8 +76,7 @@ class Schemas:
 
     def example(self, annotation: Any, depth: int = 0, name: str = "") -> Any:
         """Return a value that the annotation takes; `name`, of the field it is for, helps to find a likely one."""
-        if is_optional(annotation):
-            (annotation, *_) = (part for part in typing.get_args(annotation) if part is not type(None))
+        annotation = without_none(annotation)
         origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
         if origin is Literal:
             return arguments[0]
