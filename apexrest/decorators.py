@@ -3,12 +3,12 @@
 import inspect
 from collections.abc import Callable, Mapping
 from datetime import date
-from typing import Any, TypeVar, overload
+from typing import Any, Protocol, TypeVar, overload
 
 from apexrest import registry
 from apexrest.errors import EndpointMisdeclared
 from apexrest.limits import Limits
-from apexrest.signatures import Endpoint, MethodOptions
+from apexrest.signatures import SAFE_METHODS, Endpoint, MethodOptions
 from apexrest.webhooks import Webhook
 
 __all__ = ["http_delete", "http_get", "http_patch", "http_post", "http_put", "rest_resource"]
@@ -65,94 +65,75 @@ def rest_resource(
     return publish
 
 
-@overload
-def http_get(method: Method) -> Method: ...
-@overload
-def http_get(
-    *, query: type | None = None, wildcard: str = "", statuses: Mapping[int, str] | None = None
-) -> Callable[[Method], Method]: ...
-def http_get(method: Any = None, **options: Any) -> Any:
-    """Let the method answer GET (and HEAD). It has no parameters: path and query are in `context.request`.
+class _WithBody(Protocol):
+    """`@http_post`, or `@http_post(…)` with what the signature cannot say."""
 
-    `query`: a dataclass of the query parameters; they are read strictly, and `context.query(…)` returns them.
-    For the documentation: `wildcard` names what the mapping's `*` stands for, `statuses` what else it answers.
-    """
-    return _decorated(method, "GET", options)
-
-
-@overload
-def http_post(method: Method) -> Method: ...
-@overload
-def http_post(
-    *,
-    query: type | None = None,
-    wildcard: str = "",
-    needs_idempotency_key: bool = False,
-    statuses: Mapping[int, str] | None = None,
-    example: Any = None,
-) -> Callable[[Method], Method]: ...
-def http_post(method: Any = None, **options: Any) -> Any:
-    """Let the method answer POST. Its parameters are read from the body.
-
-    `needs_idempotency_key`: refuse requests without an `Idempotency-Key`, which are otherwise taken, too.
-    """
-    return _decorated(method, "POST", options)
+    @overload
+    def __call__(self, method: Method, /) -> Method: ...
+    @overload
+    def __call__(
+        self,
+        *,
+        query: type | None = None,
+        wildcard: str = "",
+        needs_idempotency_key: bool = False,
+        statuses: Mapping[int, str] | None = None,
+        example: Any = None,
+    ) -> Callable[[Method], Method]: ...
 
 
-@overload
-def http_put(method: Method) -> Method: ...
-@overload
-def http_put(
-    *,
-    query: type | None = None,
-    wildcard: str = "",
-    needs_idempotency_key: bool = False,
-    statuses: Mapping[int, str] | None = None,
-    example: Any = None,
-) -> Callable[[Method], Method]: ...
-def http_put(method: Any = None, **options: Any) -> Any:
-    """Let the method answer PUT. Its parameters are read from the body."""
-    return _decorated(method, "PUT", options)
+class _WithoutBody(Protocol):
+    """`@http_get`, or `@http_get(…)` with what the signature cannot say."""
+
+    @overload
+    def __call__(self, method: Method, /) -> Method: ...
+    @overload
+    def __call__(
+        self,
+        *,
+        query: type | None = None,
+        wildcard: str = "",
+        needs_idempotency_key: bool = False,
+        statuses: Mapping[int, str] | None = None,
+    ) -> Callable[[Method], Method]: ...
 
 
-@overload
-def http_patch(method: Method) -> Method: ...
-@overload
-def http_patch(
-    *,
-    query: type | None = None,
-    wildcard: str = "",
-    needs_idempotency_key: bool = False,
-    statuses: Mapping[int, str] | None = None,
-    example: Any = None,
-) -> Callable[[Method], Method]: ...
-def http_patch(method: Any = None, **options: Any) -> Any:
-    """Let the method answer PATCH. Its parameters are read from the body."""
-    return _decorated(method, "PATCH", options)
+def _decorator(http_method: str) -> Any:
+    """Return the decorator for one HTTP method; it works with and without being called."""
+
+    def decorate(method: Any = None, /, *, statuses: Mapping[int, str] | None = None, **options: Any) -> Any:
+        told = MethodOptions(statuses=statuses or {}, **options)
+        if told.needs_idempotency_key and http_method in SAFE_METHODS:
+            raise EndpointMisdeclared(f"@http_{http_method.lower()} changes nothing, so it needs no Idempotency-Key.")
+        if method is not None:
+            return _marked(method, http_method, told)
+        return lambda given: _marked(given, http_method, told)
+
+    return decorate
 
 
-@overload
-def http_delete(method: Method) -> Method: ...
-@overload
-def http_delete(
-    *,
-    query: type | None = None,
-    wildcard: str = "",
-    needs_idempotency_key: bool = False,
-    statuses: Mapping[int, str] | None = None,
-) -> Callable[[Method], Method]: ...
-def http_delete(method: Any = None, **options: Any) -> Any:
-    """Let the method answer DELETE. It has no parameters: path and query are in `context.request`."""
-    return _decorated(method, "DELETE", options)
+http_get: _WithoutBody = _decorator("GET")
+"""Lets the method answer GET (and HEAD). It has no parameters: path and query are in `context.request`.
 
+`query`: a dataclass of the query parameters; they are read strictly, and `context.query(…)` returns them.
+For the documentation: `wildcard` names what the mapping's `*` stands for, `statuses` what else it answers.
+"""
 
-def _decorated(method: Any, http_method: str, options: dict[str, Any]) -> Any:
-    if options.get("statuses") is None:
-        options.pop("statuses", None)
-    told = MethodOptions(**options)
-    if method is not None:
-        return _marked(method, http_method, told)
-    return lambda given: _marked(given, http_method, told)
+http_post: _WithBody = _decorator("POST")
+"""Lets the method answer POST. Its parameters are read from the body.
+
+Beside what `http_get` takes: `needs_idempotency_key` refuses requests without an `Idempotency-Key`, which are otherwise
+taken, too; `example` is a body for the documentation.
+"""
+
+http_put: _WithBody = _decorator("PUT")
+"""Lets the method answer PUT; see `http_post`."""
+
+http_patch: _WithBody = _decorator("PATCH")
+"""Lets the method answer PATCH; see `http_post`."""
+
+http_delete: _WithoutBody = _decorator("DELETE")
+"""Lets the method answer DELETE. It has no parameters; see `http_get`, and `http_post` for the key."""
 
 
 def _marked(method: Method, http_method: str, options: MethodOptions) -> Method:

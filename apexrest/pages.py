@@ -29,7 +29,7 @@ from callouts.console import status_of, title_of
 from callouts.models import IntegrationLogEntry
 from isthmus.access import api_use
 from isthmus.access.api import AccessTokenAuthentication
-from isthmus.access.conf import AccessOptions
+from isthmus.access.oauth.views import no_such_resource
 from isthmus.console.access import requires
 from isthmus.console.tones import Status, Tone
 
@@ -77,13 +77,8 @@ def document(request: HttpRequest, version: str) -> HttpResponseBase:
     found = document_of(version)
     if found is None:
         raise Http404
-    badges = {
-        f"{resource.cls.__qualname__.replace('.', '_')}_{one.name}": _badge(verdicts, resource, method)
-        for verdicts in [querysets.verdicts()]
-        for resource in registry.all_resources()
-        for method, one in resource.endpoints.items()
-    }
-    shown = [(one, badges.get(one.id.removesuffix("_item"), _UNTRIED)) for one in operations(found)]
+    verdicts = querysets.verdicts()
+    shown = [(one, _badge(verdicts, _resource(one.mapping), one.method)) for one in operations(found)]
     return render(
         request,
         "apexrest/document.html",
@@ -99,8 +94,7 @@ def openapi_document(request: HttpRequest, version: str) -> HttpResponseBase:
         return JsonResponse(body, safe=False, status=401, headers={"WWW-Authenticate": 'Bearer realm="Isthmus"'})
     found = document_of(version)
     if found is None:
-        body = [{"message": "The requested resource does not exist", "errorCode": "NOT_FOUND"}]
-        return JsonResponse(body, safe=False, status=404)
+        return no_such_resource(request)
     return HttpResponse(json.dumps(found, indent=2), content_type="application/json;charset=UTF-8")
 
 
@@ -122,7 +116,7 @@ def endpoints(request: HttpRequest) -> HttpResponse:
             "rows": rows,
             "versions": versions(),
             "used": api_use.requests_in_24_hours(),
-            "allowed": AccessOptions().daily_api_requests,
+            "allowed": api_use.allowance(),
         },
     )
 

@@ -18,8 +18,10 @@ from apexrest.signatures import SAFE_METHODS, Endpoint
 from apexrest.views import EndpointView
 from isthmus.access.models import Scope
 
-__all__ = ["UNVERSIONED", "document_of", "operation_id", "versions"]
+__all__ = ["MAPPING", "UNVERSIONED", "document_of", "operation_id", "versions"]
 
+MAPPING = "x-url-mapping"
+"""The member of an operation that names the resource's URL mapping: one may stand behind two paths."""
 UNVERSIONED = "unversioned"
 """Stands for resources whose mapping names no version."""
 
@@ -70,7 +72,13 @@ def document_of(version: str) -> dict[str, Any] | None:
 
 def operation_id(resource: Resource, endpoint: Endpoint, *, at_item: bool) -> str:
     """Return the id of an operation: class and method, and `_item` where the address goes on."""
-    return f"{resource.cls.__qualname__.replace('.', '_')}_{endpoint.name}{'_item' if at_item else ''}"
+    name = endpoint.name
+    if at_item:
+        taken = {one.name for one in resource.endpoints.values()}
+        name += "_item"
+        while name in taken:
+            name += "_"
+    return f"{resource.cls.__qualname__.replace('.', '_')}_{name}"
 
 
 class _Generator(SchemaGenerator):
@@ -108,6 +116,7 @@ class _OperationSchema(AutoSchema):
         resource, endpoint = self._resource, self._endpoint
         summary, _, rest = (inspect.getdoc(getattr(resource.cls, endpoint.name)) or "").partition("\n")
         operation: dict[str, Any] = {
+            MAPPING: resource.mapping,
             "operationId": operation_id(resource, endpoint, at_item=self._at_item),
             "tags": [resource.cls.__name__],
             "summary": summary or f"{endpoint.http_method} {resource.mapping}",

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from apexrest.documentation.documents import MAPPING
+
 __all__ = ["Operation", "Row", "operations"]
 
 _DEEPEST = 4
@@ -26,6 +28,8 @@ class Operation:
     """One operation."""
 
     id: str
+    mapping: str
+    """The resource's URL mapping."""
     method: str
     path: str
     tag: str
@@ -43,13 +47,12 @@ class Operation:
 
 def operations(document: Mapping[str, Any]) -> list[Operation]:
     """Return the operations of a document, in its order; one that answers an address and all below it, once."""
-    found = [
-        _operation(document, path, method, described)
-        for path, methods in document["paths"].items()
-        for method, described in methods.items()
-    ]
-    known = {operation.id for operation in found}
-    return [one for one in found if not (one.id.endswith("_item") and one.id.removesuffix("_item") in known)]
+    found: dict[tuple[str, str], Operation] = {}
+    for path, methods in document["paths"].items():
+        for method, described in methods.items():
+            operation = _operation(document, path, method, described)
+            found.setdefault((operation.mapping, operation.method), operation)
+    return list(found.values())
 
 
 def _operation(document: Mapping[str, Any], path: str, method: str, found: Mapping[str, Any]) -> Operation:
@@ -62,6 +65,7 @@ def _operation(document: Mapping[str, Any], path: str, method: str, found: Mappi
     example = json.dumps(body["example"], indent=2) if "example" in body else ""
     return Operation(
         id=found["operationId"],
+        mapping=found[MAPPING],
         method=method.upper(),
         path=path,
         tag=found["tags"][0],

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -65,6 +66,9 @@ class Command(BaseCommand):
 def _on_a_database_of_its_own(mapping: str) -> list[Finding]:
     """Fuzz in a database that is made for it and thrown away."""
     real = connection.settings_dict["NAME"]
+    # Beside the tests' own, which may run at the same time.
+    tested = connection.settings_dict["TEST"]
+    usual, tested["NAME"] = tested["NAME"], _beside(tested["NAME"])
     connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
     try:
         user = User.objects.create_superuser("fuzzer")
@@ -72,6 +76,13 @@ def _on_a_database_of_its_own(mapping: str) -> list[Finding]:
     finally:
         connections.close_all()
         connection.creation.destroy_test_db(real, verbosity=0)
+        tested["NAME"] = usual
+
+
+def _beside(name: str) -> str:
+    """Return the name of the tests' database with a mark: the name of a file on SQLite."""
+    path = Path(name)
+    return str(path.with_name(f"{path.stem}_fuzzing{path.suffix}"))
 
 
 def _as_dict(resource: Resource) -> dict[str, Any]:

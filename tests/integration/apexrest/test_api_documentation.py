@@ -10,6 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from apexrest import http_get, http_post, rest_resource
 from apexrest.documentation.documents import document_of, versions
 from callouts.external_services import external_service
 from callouts.external_services.actions import register
@@ -31,6 +32,28 @@ def test_there_is_a_document_for_each_version(samples):
     assert list(document_of("v2")["paths"]) == ["/v2/orders", "/v2/orders/{wildcard}"]
     assert list(document_of("v1")["paths"])[:2] == ["/v1/orders", "/v1/orders/{wildcard}"]
     assert document_of("v3") is None
+
+
+def test_methods_whose_names_end_alike_stay_apart(samples, reader):
+    @rest_resource("/v9/things/*")
+    class Things:
+        @http_get(statuses={404: "No such thing."})
+        def thing(self) -> str:
+            """Read a thing."""
+            return "thing"
+
+        @http_post
+        def thing_item(self, name: str) -> str:
+            """Add an item to a thing."""
+            return name
+
+    operations = [one for path in document_of("v9")["paths"].values() for one in path.values()]
+    ids = [one["operationId"].rpartition(".")[2] for one in operations]
+    assert len(set(ids)) == len(ids) == 4
+    page = reader.get("/docs/v9/").content.decode()
+    assert (page.count("Read a thing."), page.count("Add an item to a thing.")) == (1, 1)
+    assert "Only reads" in page
+    assert "Not tried yet" in page
 
 
 def test_a_document_says_what_is_taken_and_given(samples):

@@ -51,6 +51,16 @@ def test_a_wildcard_may_take_everything():
     assert found("/a/b") == ("/*", "a/b")
 
 
+def test_what_only_reads_needs_no_key():
+    with pytest.raises(EndpointMisdeclared, match="needs no Idempotency-Key"):
+
+        @rest_resource("/t/read")
+        class Read:
+            @http_get(needs_idempotency_key=True)
+            def read(self):
+                return None
+
+
 @pytest.mark.parametrize("again", ["/t/orders", "/t/orders/"])
 def test_two_classes_cannot_have_one_mapping(again):
     publish("/t/orders/")
