@@ -1,7 +1,9 @@
-"""What surrounds every request."""
+"""What surrounds every request, and what such a thing is made from."""
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from typing import cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -10,14 +12,14 @@ from django.http.response import HttpResponseBase
 
 from isthmus import correlation
 
-__all__ = ["CollapsedSlashesMiddleware", "CorrelationMiddleware"]
+__all__ = ["Answer", "BothWays", "CollapsedSlashesMiddleware", "CorrelationMiddleware", "Surrounding"]
 
 Answer = HttpResponseBase
 Next = Callable[[HttpRequest], Answer] | Callable[[HttpRequest], Awaitable[Answer]]
 
 
-class CorrelationMiddleware:
-    """Binds the caller's `X-Request-Id` (or a new one) for the request, and names it in the answer."""
+class BothWays(ABC):
+    """A middleware that works under WSGI and, without a thread of its own, under ASGI."""
 
     sync_capable = True
     async_capable = True
@@ -29,18 +31,58 @@ class CorrelationMiddleware:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> Answer | Awaitable[Answer]:
-        if self._is_async:
-            return self._answer_async(request)
-        with correlation.bind(correlation.accept(request.headers.get(correlation.HEADER))) as correlation_id:
-            answer = cast("Answer", self._get_response(request))
-            answer[correlation.HEADER] = correlation_id
+        return self.answer_async(request) if self._is_async else self.answer(request)
+
+    @abstractmethod
+    def answer(self, request: HttpRequest) -> Answer:
+        """Answer a request."""
+
+    @abstractmethod
+    async def answer_async(self, request: HttpRequest) -> Answer:
+        """Answer a request on the event loop."""
+
+    def next_answer(self, request: HttpRequest) -> Answer:
+        """Return the answer of what comes behind this middleware."""
+        return cast("Answer", self._get_response(request))
+
+    async def next_answer_async(self, request: HttpRequest) -> Answer:
+        """Return the answer of what comes behind this middleware, on the event loop."""
+        return await cast("Awaitable[Answer]", self._get_response(request))
+
+
+class Surrounding(BothWays):
+    """A middleware that surrounds each request with a context."""
+
+    @abstractmethod
+    def around(self, request: HttpRequest) -> AbstractContextManager[object]:
+        """Return the context that the request is answered in."""
+
+    def complete(self, answer: Answer) -> None:
+        """Add to the answer, still within the context."""
+
+    def answer(self, request: HttpRequest) -> Answer:
+        """Answer a request within the context."""
+        with self.around(request):
+            answer = self.next_answer(request)
+            self.complete(answer)
             return answer
 
-    async def _answer_async(self, request: HttpRequest) -> Answer:
-        with correlation.bind(correlation.accept(request.headers.get(correlation.HEADER))) as correlation_id:
-            answer = await cast("Awaitable[Answer]", self._get_response(request))
-            answer[correlation.HEADER] = correlation_id
+    async def answer_async(self, request: HttpRequest) -> Answer:
+        """Answer a request within the context, on the event loop."""
+        with self.around(request):
+            answer = await self.next_answer_async(request)
+            self.complete(answer)
             return answer
+
+
+class CorrelationMiddleware(Surrounding):
+    """Binds the caller's `X-Request-Id` (or a new one) for the request, and names it in the answer."""
+
+    def around(self, request: HttpRequest) -> AbstractContextManager[object]:
+        return correlation.bind(correlation.accept(request.headers.get(correlation.HEADER)))
+
+    def complete(self, answer: Answer) -> None:
+        answer[correlation.HEADER] = correlation.current()
 
 
 class CollapsedSlashesMiddleware:

@@ -1,13 +1,11 @@
 """What surrounds the requests of people: lock-outs are told, codes asked for, sessions kept only while used."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
@@ -15,44 +13,31 @@ from django.utils.http import urlencode
 from isthmus import clock
 from isthmus.access.conf import AccessOptions
 from isthmus.access.sign_in import second_factor
+from isthmus.middleware import Answer, BothWays
 
 __all__ = ["SignInMiddleware"]
-
-Answer = HttpResponseBase
-Next = Callable[[HttpRequest], Answer] | Callable[[HttpRequest], Awaitable[Answer]]
 
 _SEEN = "isthmus_seen"
 _SEEN_EVERY_SECONDS = 300
 _options = AccessOptions()
 
 
-class SignInMiddleware:
+class SignInMiddleware(BothWays):
     """Lets nobody past the second factor, and tells who is locked out. Programs, which have no session, pass."""
 
-    sync_capable = True
-    async_capable = True
-
-    def __init__(self, get_response: Next) -> None:
-        self._get_response = get_response
-        self._is_async = iscoroutinefunction(get_response)
-        if self._is_async:
-            markcoroutinefunction(self)
-
-    def __call__(self, request: HttpRequest) -> Answer | Awaitable[Answer]:
-        if self._is_async:
-            return self._answer_async(request)
+    def answer(self, request: HttpRequest) -> Answer:
         held_back = _held_back(request)
         if held_back is not None:
             return held_back
-        answer = cast("Answer", self._get_response(request))
+        answer = self.next_answer(request)
         return _told(request, answer) if _is_locked_out(request) else answer
 
-    async def _answer_async(self, request: HttpRequest) -> Answer:
+    async def answer_async(self, request: HttpRequest) -> Answer:
         if settings.SESSION_COOKIE_NAME in request.COOKIES:
             held_back = await sync_to_async(_held_back)(request)
             if held_back is not None:
                 return held_back
-        answer = await cast("Awaitable[Answer]", self._get_response(request))
+        answer = await self.next_answer_async(request)
         return await sync_to_async(_told)(request, answer) if _is_locked_out(request) else answer
 
 
