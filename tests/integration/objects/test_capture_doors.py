@@ -24,7 +24,9 @@ from tests.refusing_trigger import rows_are_refused
 pytestmark = pytest.mark.django_db
 
 
-ACME, ANN = encode("001", 601), encode("003", 602)
+# Far beyond what the databases' sequences give out, however many tests ran before on this worker.
+FAR = 10**9
+ACME, ANN = encode("001", FAR + 1), encode("003", FAR + 2)
 
 
 ACCOUNT = get_object("Account")
@@ -42,9 +44,9 @@ class World:
 
 @pytest.fixture
 def world(db):
-    acme = Account.objects.create(pk=601, name="Acme", number_of_employees=5)
-    ann = Contact.objects.create(pk=602, last_name="Ann", account=acme, email="ann@example.org")
-    bob = Contact.objects.create(pk=603, last_name="Bob", account=acme)
+    acme = Account.objects.create(pk=FAR + 1, name="Acme", number_of_employees=5)
+    ann = Contact.objects.create(pk=FAR + 2, last_name="Ann", account=acme, email="ann@example.org")
+    bob = Contact.objects.create(pk=FAR + 3, last_name="Bob", account=acme)
     case = Case.objects.create(account=acme, contact=ann, subject="Broken")
     # As loaded, not as made.
     return World(*(type(row).objects.get(pk=row.pk) for row in (acme, ann, bob, case)))
@@ -159,7 +161,7 @@ def bulk_create(world):
 
 
 def bulk_create_with_keys(world):
-    Case.objects.bulk_create([Case(pk=700, subject="A")])
+    Case.objects.bulk_create([Case(pk=FAR + 700, subject="A")])
 
 
 def bulk_update(world):
@@ -339,7 +341,7 @@ def readable(told):
 )
 def test_conflicting_inserts_tell_what_became_of_each_row(world, recorder, options, told):
     recorder.clear()
-    Case.objects.bulk_create([Case(pk=world.case.pk, subject="New"), Case(pk=701, subject="X")], **options)
+    Case.objects.bulk_create([Case(pk=world.case.pk, subject="New"), Case(pk=FAR + 701, subject="X")], **options)
     created = ("Case", "CREATE", {"Subject": "X", "CaseNumber": "NUMBER", **SUBJECTS})
     assert sorted(readable(recorder.told), key=repr) == sorted([*told, created], key=repr)
 
