@@ -7,7 +7,7 @@ TOOLS := .tools
 UV := $(shell command -v uv 2>/dev/null || echo $(TOOLS)/bin/uv)
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
-PACKAGES := platform/isthmus credentials callouts events apexrest crm examples
+PACKAGES := platform/isthmus credentials callouts events apexrest records crm examples
 
 .PHONY: help setup run demo test check format bench lock clean
 

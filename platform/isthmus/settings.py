@@ -99,6 +99,7 @@ INSTALLED_APPS = [
     "callouts.queue",
     "events",
     "apexrest",
+    "records",
     "crm",
     *[app for app in ISTHMUS_APPS if app],
 ]

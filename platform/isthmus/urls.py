@@ -9,6 +9,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("", include("isthmus.access.oauth.urls")),
     path("services/apexrest/", include("apexrest.urls")),
+    re_path(r"^services/data(?=/|$)", include("records.urls")),
     path("services/callbacks/", include("callouts.callbacks.urls")),
     path("", include("credentials.urls")),
     # Last of its kind: an API client is never answered with a page.

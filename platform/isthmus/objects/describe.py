@@ -3,21 +3,19 @@
 Shape: https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/resources_sobject_describe.htm
 """
 
-from collections.abc import Iterable
 from typing import Any
 
-from django.db import models
 from django.db.models.deletion import CASCADE, PROTECT, RESTRICT
 
 from isthmus.access import policy
 from isthmus.access.policy import AnyUser
-from isthmus.objects import catalogue
 from isthmus.objects.object_types import FieldKind, FieldType, ObjectType, PicklistValue
 from isthmus.objects.permissions import can_edit_field, can_read_field
+from isthmus.objects.relationships import ChildRelationship, child_relationships, on_delete
 
 __all__ = ["API_VERSION", "describe_object", "summarize_object"]
 
-API_VERSION = "62.0"
+API_VERSION = "67.0"
 """The version that the addresses name unless the caller asks for another one."""
 
 _SOAP_TYPES = {
@@ -124,7 +122,7 @@ def describe_object(object_type: ObjectType, *, user: AnyUser = None, version: s
         **summarize_object(object_type, user=user, version=version),
         **{name: [] for name in _EMPTY_OF_OBJECT},
         "supportedScopes": [{"label": f"All {object_type.label_plural.lower()}", "name": "everything"}],
-        "childRelationships": list(_child_relationships(object_type)),
+        "childRelationships": [_describe_child(child) for child in child_relationships(object_type)],
         "fields": [_describe_field(field, object_type, user) for field in fields],
     }
 
@@ -167,8 +165,8 @@ def _describe_field(field: FieldType, object_type: ObjectType, user: AnyUser) ->
         "picklistValues": [_describe_value(field, value) for value in field.picklist_values],
         "referenceTo": [] if is_id else list(field.reference_to),
         "relationshipName": field.relationship_name or None,
-        "cascadeDelete": _on_delete(field, object_type) is CASCADE,
-        "restrictedDelete": _on_delete(field, object_type) in (PROTECT, RESTRICT),
+        "cascadeDelete": on_delete(field, object_type) is CASCADE,
+        "restrictedDelete": on_delete(field, object_type) in (PROTECT, RESTRICT),
         **dict.fromkeys(_FALSE_OF_FIELD, False),
         **dict.fromkeys(_NULL_OF_FIELD),
     }
@@ -184,39 +182,17 @@ def _describe_value(field: FieldType, value: PicklistValue) -> dict[str, Any]:
     }
 
 
-def _child_relationships(object_type: ObjectType) -> Iterable[dict[str, Any]]:
-    for other in catalogue.all_objects():
-        for field in other.fields:
-            if field.type is FieldKind.REFERENCE and object_type.api_name in field.reference_to:
-                yield {
-                    "childSObject": other.api_name,
-                    "field": field.api_name,
-                    "relationshipName": _relationship_back(field, other),
-                    "cascadeDelete": _on_delete(field, other) is CASCADE,
-                    "restrictedDelete": _on_delete(field, other) in (PROTECT, RESTRICT),
-                    "deprecatedAndHidden": False,
-                    "junctionIdListNames": [],
-                    "junctionReferenceTo": [],
-                }
-
-
-def _relationship_back(field: FieldType, owner: ObjectType) -> str | None:
-    column = _column(field, owner)
-    hidden = column is None or column.remote_field.hidden
-    name = None if hidden or column is None else column.remote_field.get_accessor_name()
-    return None if name is None else "".join(word.capitalize() for word in name.removesuffix("_set").split("_"))
-
-
-def _on_delete(field: FieldType, owner: ObjectType) -> Any:
-    column = _column(field, owner)
-    return None if column is None else column.remote_field.on_delete
-
-
-def _column(field: FieldType, owner: ObjectType) -> "models.ForeignKey[Any, Any] | None":
-    if owner.model is None or field.type is not FieldKind.REFERENCE:
-        return None
-    column = owner.model._meta.get_field(field.django_name)
-    return column if isinstance(column, models.ForeignKey) else None
+def _describe_child(child: ChildRelationship) -> dict[str, Any]:
+    return {
+        "childSObject": child.owner.api_name,
+        "field": child.field.api_name,
+        "relationshipName": child.name,
+        "cascadeDelete": on_delete(child.field, child.owner) is CASCADE,
+        "restrictedDelete": on_delete(child.field, child.owner) in (PROTECT, RESTRICT),
+        "deprecatedAndHidden": False,
+        "junctionIdListNames": [],
+        "junctionReferenceTo": [],
+    }
 
 
 def _may(user: AnyUser, action: str, object_type: ObjectType) -> bool:

@@ -1,6 +1,6 @@
 """OAuth as clients by other authors run it: simple-salesforce, Authlib, requests-oauthlib.
 
-They insist on https; the adapter below is the TLS front that a real instance has.
+They insist on https; `tests.salesforce_front` is the TLS front that a real instance has.
 """
 
 from urllib.parse import parse_qsl, urlsplit
@@ -22,31 +22,11 @@ from simple_salesforce.exceptions import SalesforceAuthenticationFailed
 from isthmus.access.actions import assign, create_api_client, ensure_permission_set
 from isthmus.access.identity import user_id
 from isthmus.access.models import Approval, Flow
+from tests.salesforce_front import HOST, behind
 
-HOST = "isthmus.example"
 BACK = "https://app.example/back"
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-class Front(requests.adapters.HTTPAdapter):
-    """Takes every https address to the test's server."""
-
-    def __init__(self, server):
-        super().__init__()
-        self._server = server
-
-    def send(self, request, **options):
-        parts = urlsplit(request.url)
-        request.headers["Host"] = urlsplit(self._server).netloc
-        request.url = self._server + parts.path + (f"?{parts.query}" if parts.query else "")
-        return super().send(request, **options)
-
-
-def behind(session, live_server):
-    session.trust_env = False
-    session.mount("https://", Front(live_server.url))
-    return session
 
 
 @pytest.fixture

@@ -157,7 +157,7 @@ def test_a_reference_that_means_several_records_is_300_with_all_of_them(api):
     made = [Contact.objects.create(last_name="A", external_reference="R") for _ in range(2)]
     answer = api.send("PUT", "/t/contacts/r", {"lastName": "B"})
     assert answer.status_code == 300
-    assert answer.json() == [f"/services/data/v62.0/sobjects/Contact/{contact.record_id}" for contact in made]
+    assert answer.json() == [f"/services/data/v67.0/sobjects/Contact/{contact.record_id}" for contact in made]
     assert api.send("PUT", "/t/contacts/s", {"lastName": "B"}).status_code == 200
     as_xml = api.send("PUT", "/t/contacts/r", {"lastName": "B"}, Accept="application/xml")
     assert (as_xml.status_code, as_xml.content.count(b"<Candidate>")) == (300, 2)

@@ -1,0 +1,1 @@
+"""The record API: what clients written for Salesforce read and write, under `/services/data/`."""

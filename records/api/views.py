@@ -1,0 +1,122 @@
+"""The record API over HTTP: who asks, how much is left, what is asked, and the answer in bytes."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, cast
+
+import msgspec
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from isthmus import clock
+from isthmus.access import api_use
+from isthmus.objects.capture import acting_as
+from records import resources, routing, versions
+from records.calls import Answer, Call
+from records.errors import NoSuchResource
+
+__all__ = ["DataView", "VersionsView"]
+
+_JSON = "application/json;charset=UTF-8"
+_CLIENT = re.compile(r"\bclient\s*=\s*([^,;]{1,80})", re.IGNORECASE)
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+assert resources  # noqa: S101 - importing them declares them
+
+
+class DataView(APIView):
+    """Everything below `/services/data/vNN.0`."""
+
+    http_method_names = ("get", "post", "put", "patch", "delete", "head", "options")
+
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        """Nothing: which methods there are, the resource says."""
+        return {}
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Let authenticated callers in. Raises `NoSuchResource`, `ApiLimitReached`."""
+        self.started_seconds = clock.monotonic_seconds()
+        self.target = ""
+        super().initial(request, *args, **kwargs)
+        api_use.require_allowance()
+        if not versions.is_answered(kwargs["version"]):
+            raise NoSuchResource
+
+    def answer(self, request: Request, version: str, path: str) -> HttpResponse:
+        """Answer whatever method it is."""
+        call = _call(request, version, path.strip("/"))
+        self.target = routing.find_route(call.path)[0].name
+        with acting_as(call.user, origin(call)):
+            try:
+                found = routing.answer(call)
+            except Exception as error:  # noqa: BLE001 - the edge of the API: whatever ends a request is answered
+                found = routing.refusal(error, call)
+        return _in_bytes(found)
+
+    get = post = put = patch = delete = answer
+
+    def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Tell how much of the allowance is used, and count."""
+        final = super().finalize_response(request, response, *args, **kwargs)
+        if isinstance(request, Request) and request.auth is not None:
+            api_use.set_limit_info(final)
+            api_use.note(
+                api_use.Call(
+                    surface="data",
+                    target=f"{request.method} {self.target}".strip(),
+                    user=cast("User", request.user),
+                    client=getattr(request.auth, "application", None),
+                    status=final.status_code,
+                    milliseconds=int((clock.monotonic_seconds() - self.started_seconds) * 1000),
+                )
+            )
+        return final
+
+
+class VersionsView(APIView):
+    """`GET /services/data`: which versions there are; nobody has to say who they are."""
+
+    authentication_classes = ()
+    permission_classes = ()
+
+    def get(self, _request: Request) -> Response:
+        """List the versions, the newest last."""
+        return Response(versions.listing())
+
+
+def origin(call: Call) -> str:
+    """Return what change events say about where a change came from."""
+    client = f"client={call.client}" if call.client else ""
+    return f"com/salesforce/api/rest/{call.version};{client}".rstrip(";")
+
+
+def _call(request: Request, version: str, path: str) -> Call:
+    told = _CLIENT.search(request.headers.get("Sforce-Call-Options", ""))
+    raw: HttpRequest = request._request  # noqa: SLF001 - the body as it came; its content type is not asked
+    return Call(
+        method=(request.method or "GET").upper(),
+        path=path,
+        version=version,
+        user=cast("User", request.user),
+        query=cast("Mapping[str, str]", request.query_params.dict()),
+        headers=request.headers,
+        body=raw.body,
+        client=told[1].strip() if told else "",
+    )
+
+
+def _in_bytes(answer: Answer) -> HttpResponse:
+    if answer.status in {204, 304} or (answer.body is None and answer.status < 300):
+        found = HttpResponse(b"", status=answer.status)
+        del found["Content-Type"]
+    elif isinstance(answer.body, bytes):
+        found = HttpResponse(answer.body, status=answer.status)
+    else:
+        found = HttpResponse(_encoder.encode(answer.body), status=answer.status, content_type=_JSON)
+    for name, value in answer.headers.items():
+        found[name] = value
+    return found

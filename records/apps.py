@@ -1,0 +1,9 @@
+"""Where the app joins Django."""
+
+from django.apps import AppConfig
+
+
+class RecordsConfig(AppConfig):
+    name = "records"
+    label = "records"
+    verbose_name = "Record API"
