@@ -32,8 +32,20 @@ def column_writer(field: FieldType) -> Column:
 
 def write_ids(key_prefix: str) -> Column:
     """Return what turns primary keys into record ids."""
-    encode = encoder(key_prefix)
-    return lambda values: [None if value is None else encode(value) for value in values]
+
+    def written(values: Iterable[Any]) -> list[Any]:
+        encode = encoder(key_prefix)
+        # References repeat: the owner of two thousand records is one of a few.
+        known: dict[Any, str | None] = {None: None}
+        found = []
+        for value in values:
+            text = known.get(value)
+            if text is None and value is not None:
+                text = known[value] = encode(value)
+            found.append(text)
+        return found
+
+    return written
 
 
 def _texts(values: Iterable[Any]) -> list[Any]:
@@ -49,7 +61,8 @@ def _numbers(values: Iterable[Any]) -> list[Any]:
 
 
 def _moments(values: Iterable[Any]) -> list[Any]:
-    return [None if value is None else _moment(value) for value in values]
+    # The database may have written them already (`WrittenMoment`).
+    return [value if value is None or isinstance(value, str) else _moment(value) for value in values]
 
 
 def _moment(value: datetime) -> str:

@@ -9,6 +9,7 @@ from django.core.exceptions import EmptyResultSet, FullResultSet
 from django.db import models
 from django.db.models import Func, Value
 from django.db.models.functions import (
+    Cast,
     Extract,
     ExtractDay,
     ExtractHour,
@@ -20,7 +21,16 @@ from django.db.models.functions import (
     TruncDate,
 )
 
-__all__ = ["DATE_FUNCTIONS", "Junction", "Matches", "Never", "NumberValue", "date_function", "none_if_empty"]
+__all__ = [
+    "DATE_FUNCTIONS",
+    "Junction",
+    "Matches",
+    "Never",
+    "NumberValue",
+    "WrittenMoment",
+    "date_function",
+    "none_if_empty",
+]
 
 
 class Junction(Func):
@@ -81,6 +91,13 @@ class NumberValue(Value):
         return "%s", [value]
 
 
+class WrittenMoment(Func):
+    """A moment as the API writes it, for PostgreSQL: making a `datetime` of it first costs eight times as much."""
+
+    output_field = models.TextField()
+    template = """to_char((%(expressions)s) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"+0000"')"""
+
+
 class DayOfYear(Func):
     """The day within the year, from 1."""
 
@@ -113,7 +130,8 @@ def _week_of(days: Any) -> Any:
     def made(source: Any, is_moment: bool) -> Any:
         # The first seven days are week 1, whatever day of the week they begin with.
         return models.ExpressionWrapper(
-            (days(source, is_moment) + Value(6)) / Value(7), output_field=models.IntegerField()
+            (Cast(days(source, is_moment), models.IntegerField()) + Value(6)) / Value(7),
+            output_field=models.IntegerField(),
         )
 
     return made

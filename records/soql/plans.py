@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.auth.models import AbstractUser
+from django.db import connection
 from django.db.models import F, QuerySet
 from django.db.models.functions import Lower
 
@@ -26,6 +27,7 @@ from records.soql.errors import (
     no_such_relationship,
     no_such_type,
 )
+from records.soql.expressions import WrittenMoment
 from records.soql.operands import AGGREGATES, SHOWN_ONLY, Operand, operand, single_path
 from records.soql.shapes import ChildMember, FieldMember, ParentMember, Shape
 from records.soql.sources import NamedField, Parent, Source, guarded
@@ -231,7 +233,10 @@ class _Selection:
         if (way, name) in self._names:
             raise InvalidField(f"duplicate field selected: {'.'.join((*way, name))}", at=at)
         self._names.add((way, name))
-        index = self._column(named.column, named.expression)
+        if named.field.type is FieldKind.DATETIME and connection.vendor == "postgresql":
+            index = self._column(f"{named.column}!", WrittenMoment(named.expression))
+        else:
+            index = self._column(named.column, named.expression)
         self._shape_of(named.parents).members.append(FieldMember(name, index, named.field, write))
 
     def _shape_of(self, parents: tuple[Parent, ...]) -> Shape:

@@ -68,7 +68,11 @@ class Shape:
         ids = write_ids(self.key_prefix)(columns[self.key_index])
         attributes = [{"type": kind, "url": url + record_id} if record_id else None for record_id in ids]
         names = ("attributes", *(member.name for member in self.members))
-        values = [member.written(columns, base) for member in self.members]
+        values = [
+            # Its own id is written already.
+            ids if isinstance(member, FieldMember) and member.index == self.key_index else member.written(columns, base)
+            for member in self.members
+        ]
         return [dict(zip(names, row, strict=True)) for row in zip(attributes, *values, strict=True)]
 
 

@@ -52,25 +52,25 @@ def encode(prefix: str, number: int) -> str:
 
 
 def encoder(prefix: str) -> Callable[[int], str]:
-    """Return a function that does what `encode` does for this prefix, fast. It takes primary keys only.
+    """Return a function that does what `encode` does for this prefix, fast, for the primary keys of one page.
 
     Raises `ValueError` when the prefix is not one.
     """
     encode(prefix, 0)
-    capitals = sum(letter.isupper() << place for place, letter in enumerate(prefix))
-    zeros = [prefix + _DIGITS[0] * count for count in range(_NUMBER_LENGTH + 1)]
+    # What neighbours have in common: all but the last two digits, two of the checksum's, and bits of the third.
+    common: dict[int, tuple[str, str, int]] = {}
+    pairs, count, checks = _PAIRS, len(_PAIRS), _CHECKSUM_DIGITS
 
     def encoded(number: int) -> str:
-        digits, bits, place = "", capitals, _SHORT
-        while number:
-            number, pair = divmod(number, len(_PAIRS))
-            text, found = _PAIRS[pair]
-            place -= 2
-            digits = text + digits
-            bits |= found << place
-        short = zeros[place - _PREFIX_LENGTH] + digits
-        checks = _CHECKSUM_DIGITS
-        return short + checks[bits & 31] + checks[bits >> 5 & 31] + checks[bits >> 10]
+        high, low = divmod(number, count)
+        found = common.get(high)
+        if found is None:
+            text = encode(prefix, high * count)
+            bits = sum(letter.isupper() << place for place, letter in enumerate(text[10:13]))
+            found = common[high] = text[:13], text[15:17], bits
+        start, checksum, bits = found
+        text, capitals = pairs[low]
+        return f"{start}{text}{checksum}{checks[bits | capitals << 3]}"
 
     return encoded
 
