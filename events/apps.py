@@ -12,7 +12,8 @@ class EventsConfig(AppConfig):
     verbose_name = "Events"
 
     def ready(self) -> None:
-        from events import checks, console, grants, made_definitions, migrations_done, probes, registry, sobjects
+        from events import checks, console, grants, made_definitions, migrations_done, probes, registry, sobjects, usage
+        from isthmus.access.limits import register_limits
         from isthmus.access.registry import register_grant_kind
         from isthmus.audit.registry import AuditAction, register_actions
         from isthmus.objects import catalogue
@@ -30,6 +31,7 @@ class EventsConfig(AppConfig):
         credential_events.connect()
         tracking_switched.connect(migrations_done.follow_tracking, dispatch_uid="events.tracking")
         register_grant_kind(grants.EVENT_GRANTS)
+        register_limits(usage.limits)
         register_actions(
             AuditAction(name="events.subscription_paused", label="Subscription paused"),
             AuditAction(name="events.subscription_resumed", label="Subscription resumed"),

@@ -81,7 +81,15 @@ def _object_type(event_type: EventType, key_prefix: str) -> ObjectType:
         deletable=False,
         undeletable=False,
         queryable=False,
+        access=lambda user, action: _may(user, action, event_type.api_name),
     )
+
+
+def _may(user: AnyUser, action: str, event_name: str) -> bool:
+    """Return whether the user may publish (`create`) the event; who may do that or subscribe, sees it (`read`)."""
+    if action == "read" and policy.is_granted(user, "event", "subscribe", event_name):
+        return True
+    return action in {"read", "create"} and policy.is_granted(user, "event", "publish", event_name)
 
 
 _SERVER_FIELDS = (

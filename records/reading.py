@@ -8,11 +8,10 @@ from typing import Any
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 
-from isthmus.access import policy
 from isthmus.objects import catalogue, sharing
 from isthmus.objects.errors import MalformedId, UnknownObject
 from isthmus.objects.object_types import FieldKind, FieldType, ObjectType
-from isthmus.objects.permissions import can_read_field, readable_fields
+from isthmus.objects.permissions import can_read_field, may, readable_fields
 from isthmus.objects.reading import live_rows
 from isthmus.objects.record_ids import MAX_PRIMARY_KEY, decode, encode
 from isthmus.objects.wire_values import BadValue, from_wire, to_wire
@@ -57,14 +56,14 @@ class Stored:
 def object_of(api_name: str, user: AbstractUser) -> ObjectType:
     """Return the object of that name, whatever its case. Raises `NoSuchResource` for one that the user may not see."""
     found = object_to_write(api_name)
-    if not _is_seen(found, user):
+    if not may(user, found, "read"):
         raise NoSuchResource
     return found
 
 
 def objects_seen(user: AbstractUser) -> list[ObjectType]:
     """Return the objects that the user may see, by name."""
-    return [one for one in catalogue.all_objects() if _is_seen(one, user)]
+    return [one for one in catalogue.all_objects() if may(user, one, "read")]
 
 
 def object_to_write(api_name: str) -> ObjectType:
@@ -136,11 +135,6 @@ def as_json(stored: Stored, fields: Sequence[FieldType], version: str) -> dict[s
     path = f"/services/data/v{version}/sobjects/{stored.object_type}/{stored.record_id}"
     values = {field.api_name: rest_value(field, stored.row.get(_column(field))) for field in fields}
     return {"attributes": {"type": stored.object_type.api_name, "url": path}, **values}
-
-
-def _is_seen(object_type: ObjectType, user: AbstractUser) -> bool:
-    # Objects without a model (events, say) are granted by a kind of their own.
-    return object_type.model is None or policy.is_granted(user, "object", "read", object_type.api_name)
 
 
 def _no_such_key(name: str) -> NoSuchResource:

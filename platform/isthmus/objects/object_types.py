@@ -36,6 +36,7 @@ class FieldKind(StrEnum):
     PICKLIST = "picklist"
     REFERENCE = "reference"
     JSON = "json"
+    BASE64 = "base64"
 
     @property
     def is_text(self) -> bool:
@@ -71,7 +72,10 @@ class FieldType:
     django_name: str = ""
     """Name of the model's field; "" for a field that no model backs."""
     attname: str = ""
-    """Name of the attribute that holds the raw value: `account_id` for the model's field `account`."""
+    """Name of the attribute that holds the raw value: `account_id` for the model's field `account`.
+
+    Of a calculated value that has no column it is the path by which queries reach it: `first_name__full_name`.
+    """
     createable: bool = True
     updateable: bool = True
     nillable: bool = True
@@ -167,6 +171,8 @@ class ObjectType:
     """`None`: whoever may see the object sees every record."""
     track_changes: bool = False
     """Whether changes of its records are captured."""
+    access: Callable[[AnyUser, str], bool] | None = None
+    """Returns whether a user may `read`, `create`, `edit` or `delete`; `None`: grants of the kind `object` say so."""
 
     @property
     def fields(self) -> Sequence[FieldType]:

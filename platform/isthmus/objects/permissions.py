@@ -19,6 +19,7 @@ __all__ = [
     "ModelPermissions",
     "can_edit_field",
     "can_read_field",
+    "may",
     "readable_fields",
     "require_operation",
 ]
@@ -32,6 +33,13 @@ _ACTIONS = {
     Operation.UNDELETE: ("delete",),
 }
 _DJANGO_ACTIONS = {"add": "create", "view": "read", "change": "edit", "delete": "delete"}
+
+
+def may(user: AnyUser, object_type: ObjectType, action: str) -> bool:
+    """Return whether the user may `read` (without which nobody learns of the object), `create`, `edit` or `delete`."""
+    if object_type.access is not None:
+        return object_type.access(user, action)
+    return object_type.model is None or policy.is_granted(user, "object", action, object_type.api_name)
 
 
 def require_operation(user: AnyUser, object_type: ObjectType, operation: Operation) -> None:
@@ -56,17 +64,21 @@ def readable_fields(user: AnyUser, object_type: ObjectType) -> list[FieldType]:
 
 
 def _object_targets() -> Iterable[str]:
-    return [object_type.api_name for object_type in catalogue.all_objects() if object_type.model is not None]
+    return [object_type.api_name for object_type in catalogue.all_objects() if _is_granted_here(object_type)]
 
 
 def _field_targets() -> Iterable[str]:
     return [
         f"{object_type}.{field.api_name}"
         for object_type in catalogue.all_objects()
-        if object_type.model is not None
+        if _is_granted_here(object_type)
         for field in object_type.fields
         if field.permissionable
     ]
+
+
+def _is_granted_here(object_type: ObjectType) -> bool:
+    return object_type.model is not None and object_type.access is None
 
 
 OBJECT_KIND = GrantKind(
@@ -112,6 +124,6 @@ class ModelPermissions:
 
 def _exposed_models() -> Iterator[tuple[ObjectType, str, str]]:
     for object_type in catalogue.all_objects():
-        if object_type.model is not None:
+        if object_type.model is not None and _is_granted_here(object_type):
             options = object_type.model._meta
             yield object_type, options.app_label, options.model_name or ""

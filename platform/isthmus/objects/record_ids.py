@@ -13,13 +13,14 @@ Rule: https://help.salesforce.com/s/articleView?id=000385008&type=1
 """
 
 import string
+from collections.abc import Callable
 
 from django.db import models
 
 from isthmus.objects import catalogue
 from isthmus.objects.errors import MalformedId, NoRecordId
 
-__all__ = ["MAX_PRIMARY_KEY", "decode", "encode", "is_key_prefix", "record_id_of", "to_18"]
+__all__ = ["MAX_PRIMARY_KEY", "decode", "encode", "give_id", "is_key_prefix", "record_id_of", "to_18"]
 
 MAX_PRIMARY_KEY = 2**63 - 1
 """The largest primary key that both databases hold. Ids can name greater numbers; no record has those."""
@@ -29,6 +30,16 @@ _VALUES = {digit: value for value, digit in enumerate(_DIGITS)}
 _CHECKSUM_DIGITS = string.ascii_uppercase + string.digits[:6]
 _PREFIX_LENGTH, _NUMBER_LENGTH, _SHORT, _LONG = 3, 12, 15, 18
 _NUMBERS = len(_DIGITS) ** _NUMBER_LENGTH
+_NO_RECORD, _ONLY_RECORD = 0, 1
+_given: dict[str, Callable[[], str]] = {}
+
+
+def give_id(prefix: str, source: Callable[[], str]) -> None:
+    """Let the only record of the object with this key prefix, number 1, have the 15-character id that `source` returns.
+
+    For an id that is known from elsewhere and whose number no primary key could hold.
+    """
+    _given[prefix] = source
 
 
 def encode(prefix: str, number: int) -> str:
@@ -40,6 +51,9 @@ def encode(prefix: str, number: int) -> str:
         raise ValueError(f"{prefix!r} is not a key prefix: three letters or digits.")
     if not 0 <= number < _NUMBERS:
         raise ValueError(f"{number} is not a record's number: 0 to {_NUMBERS - 1}.")
+    if number == _ONLY_RECORD and prefix in _given:
+        short = _given[prefix]()
+        return short + _checksum(short)
     digits = []
     while number:
         number, value = divmod(number, len(_DIGITS))
@@ -58,6 +72,9 @@ def decode(text: str) -> tuple[str, int]:
         raise _malformed(text)
     if len(text) == _LONG and text[_SHORT:] != _checksum(short):
         raise _malformed(text)
+    if short[:_PREFIX_LENGTH] in _given:
+        prefix = short[:_PREFIX_LENGTH]
+        return prefix, _ONLY_RECORD if short == _given[prefix]() else _NO_RECORD
     number = 0
     for letter in short[_PREFIX_LENGTH:]:
         number = number * len(_DIGITS) + _VALUES[letter]
