@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.models import AbstractUser
@@ -127,4 +127,7 @@ def _moment(name: str, given: str | None) -> datetime:
         found = None
     if found is None or found.tzinfo is None:
         raise ParameterRefused(f"The parameter {name} is no ISO 8601 date and time with an offset: {given[:80]}")
-    return found
+    try:
+        return found.astimezone(UTC)
+    except OverflowError as error:
+        raise ParameterRefused(f"The parameter {name} is out of range: {given[:80]}") from error

@@ -4,7 +4,7 @@ import pytest
 
 from crm.models import Account, Contact
 from events.conf import options
-from events.models import OutboxEvent
+from events.platform_events import CredentialConnectionFailed
 from isthmus.access import api_use
 from isthmus.access.limits import UNLIMITED, register_limits_temporarily
 
@@ -25,9 +25,8 @@ def test_events_that_were_published_are_missing_from_what_is_left(salesforce, se
     settings.ISTHMUS_EVENTS_DAILY_PUBLISH_ALLOCATION = 1_000
     most = options.hourly_publish_allocation
     assert salesforce.limits()["HourlyPublishedPlatformEvents"] == {"Max": most, "Remaining": most}
-    OutboxEvent.objects.create(
-        topic="/event/X__e", event_uuid="00000000-0000-0000-0000-000000000001", payload={}, schema_id="x"
-    )
+    event = CredentialConnectionFailed(principal="Bank.Main", username="ann", error_code="X", reason="Y")
+    assert event.publish()
     found = salesforce.limits()
     assert found["HourlyPublishedPlatformEvents"] == {"Max": most, "Remaining": most - 1}
     assert found["DailyStandardVolumePlatformEvents"] == {"Max": 1_000, "Remaining": 999}
