@@ -10,7 +10,7 @@ from typing import Any
 from isthmus.objects.describe import summarize_object
 from isthmus.objects.object_types import FieldType, ObjectType
 from isthmus.objects.record_ids import decode
-from records import conditions, reading, recently, writing
+from records import conditions, multipart, reading, recently, writing
 from records.calls import Answer, Call
 from records.errors import IdMisplaced, MethodRefused, NoSuchResource, SeveralRecords
 from records.resources import recent
@@ -146,7 +146,12 @@ def _only(call: Call, object_type: ObjectType, field: str, value: str) -> readin
 
 
 def _fields(call: Call) -> dict[str, Any]:
-    return {name: value for name, value in call.json_object().items() if name != "attributes"}
+    content_type = call.headers.get("Content-Type", "")
+    if isinstance(call.body, bytes) and multipart.is_multipart(content_type):
+        given = multipart.read_fields(content_type, call.body)
+    else:
+        given = call.json_object()
+    return {name: value for name, value in given.items() if name != "attributes"}
 
 
 def _refuse_in_body(row: Mapping[str, Any], name: str) -> None:

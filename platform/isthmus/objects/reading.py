@@ -17,7 +17,10 @@ _AT_ONCE = 1_000
 
 
 def told_fields(object_type: ObjectType) -> list[FieldType]:
-    """Return the fields that the object's change events carry: those with a column of their own, blobs left out."""
+    """Return the fields that the object's change events carry: those with a column of their own.
+
+    Blobs are left out: a change of nothing else is not told.
+    """
     columns = {field.attname for field in object_type.model._meta.concrete_fields} if object_type.model else set()
     return [
         field
