@@ -56,7 +56,8 @@ def covered_until(object_type: ObjectType) -> Iterator[datetime]:
     """Give the moment before which every change is committed, so that what is read in the block shows all of them.
 
     A record carries the time of its change, not of the commit: while a transaction is open, changes from its time may
-    still appear. PostgreSQL tells which are open; on SQLite nobody else writes during the block.
+    still appear. PostgreSQL tells which are open (of the same role, or of all to a role that may see them); on SQLite
+    nobody else writes during the block.
     """
     using = _model_of(object_type)._base_manager.db
     if connections[using].vendor == "postgresql":
@@ -110,7 +111,7 @@ def _oldest_open_transaction(using: str) -> datetime:
     with connections[using].cursor() as cursor:
         cursor.execute(
             "SELECT min(xact_start) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            "WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
         )
         found = cursor.fetchone()[0]
     return now if found is None else min(now, found)

@@ -7,6 +7,7 @@ its siblings (`Contact.*`).
 from collections.abc import Iterable, Iterator
 
 from isthmus.access import policy
+from isthmus.access.errors import PermissionRefused
 from isthmus.access.policy import AnyUser
 from isthmus.access.registry import GrantKey, GrantKind
 from isthmus.objects import catalogue
@@ -45,7 +46,10 @@ def may(user: AnyUser, object_type: ObjectType, action: str) -> bool:
 def require_operation(user: AnyUser, object_type: ObjectType, operation: Operation) -> None:
     """Return if the user may do this to records of the object. Raises `PermissionRefused`."""
     for action in _ACTIONS[operation]:
-        policy.require(user, "object", action, object_type.api_name)
+        if object_type.access is None:
+            policy.require(user, "object", action, object_type.api_name)
+        elif not object_type.access(user, action):
+            raise PermissionRefused(f"{object_type} does not let this user {action} records.")
 
 
 def can_read_field(user: AnyUser, object_type: ObjectType, field: FieldType) -> bool:
