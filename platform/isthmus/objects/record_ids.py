@@ -72,13 +72,13 @@ def decode(text: str) -> tuple[str, int]:
         raise _malformed(text)
     if len(text) == _LONG and text[_SHORT:] != _checksum(short):
         raise _malformed(text)
-    if short[:_PREFIX_LENGTH] in _given:
-        prefix = short[:_PREFIX_LENGTH]
-        return prefix, _ONLY_RECORD if short == _given[prefix]() else _NO_RECORD
-    number = 0
+    prefix, number = short[:_PREFIX_LENGTH], 0
+    if prefix in _given and short == _given[prefix]():
+        return prefix, _ONLY_RECORD
     for letter in short[_PREFIX_LENGTH:]:
         number = number * len(_DIGITS) + _VALUES[letter]
-    return short[:_PREFIX_LENGTH], number
+    # Under its number the only record is not known.
+    return prefix, _NO_RECORD if prefix in _given and number == _ONLY_RECORD else number
 
 
 def to_18(text15: str) -> str:
