@@ -12,12 +12,25 @@ class EventsConfig(AppConfig):
     verbose_name = "Events"
 
     def ready(self) -> None:
-        from events import checks, console, grants, made_definitions, migrations_done, probes, registry, sobjects
+        from events import (
+            checks,
+            console,
+            grants,
+            made_definitions,
+            migrations_done,
+            probes,
+            registry,
+            sobjects,
+            told_schemas,
+            usage,
+        )
+        from isthmus.access.limits import register_limits
         from isthmus.access.registry import register_grant_kind
         from isthmus.audit.registry import AuditAction, register_actions
         from isthmus.objects import catalogue
         from isthmus.objects import registry as objects
         from isthmus.objects.capture.triggers.switching import tracking_switched
+        from isthmus.objects.event_schemas import register_event_schemas
 
         autodiscover_modules("platform_events")
         from events import credential_events  # it names an event, which is there only now
@@ -30,6 +43,8 @@ class EventsConfig(AppConfig):
         credential_events.connect()
         tracking_switched.connect(migrations_done.follow_tracking, dispatch_uid="events.tracking")
         register_grant_kind(grants.EVENT_GRANTS)
+        register_limits(usage.limits)
+        register_event_schemas(told_schemas)
         register_actions(
             AuditAction(name="events.subscription_paused", label="Subscription paused"),
             AuditAction(name="events.subscription_resumed", label="Subscription resumed"),

@@ -5,11 +5,13 @@ from collections.abc import Iterable
 from events import registry
 from events.models import Channel
 from events.names import UNION_TOPIC, change_event_name
+from isthmus.access import policy
+from isthmus.access.policy import AnyUser
 from isthmus.access.registry import GrantKind
 from isthmus.objects.capture.tracking import tracked_names
 from isthmus.objects.registry import all_objects
 
-__all__ = ["EVENT_GRANTS"]
+__all__ = ["EVENT_GRANTS", "sees_event"]
 
 
 def _targets() -> Iterable[str]:
@@ -18,6 +20,11 @@ def _targets() -> Iterable[str]:
     yield from (change_event_name(name) for name in sorted(tracked_names(all_objects())))
     yield UNION_TOPIC.rsplit("/", 1)[1]
     yield from Channel.objects.values_list("name", flat=True)
+
+
+def sees_event(user: AnyUser, event_name: str) -> bool:
+    """Return whether the user may learn of the event: who may publish it or subscribe to it."""
+    return any(policy.is_granted(user, "event", action, event_name) for action in EVENT_GRANTS.actions)
 
 
 EVENT_GRANTS = GrantKind(name="event", label="Events", actions=("publish", "subscribe"), targets=_targets)

@@ -6,6 +6,7 @@ from typing import Any
 from events import bus
 from events.definitions import EventType
 from events.fields import EventField, Number
+from events.grants import sees_event
 from isthmus.access import policy
 from isthmus.access.policy import AnyUser
 from isthmus.objects import record_ids
@@ -81,7 +82,15 @@ def _object_type(event_type: EventType, key_prefix: str) -> ObjectType:
         deletable=False,
         undeletable=False,
         queryable=False,
+        access=lambda user, action: _may(user, action, event_type.api_name),
     )
+
+
+def _may(user: AnyUser, action: str, event_name: str) -> bool:
+    """Return whether the user sees the event (`read`) or may publish it (`create`); nothing else is done to one."""
+    if action == "read":
+        return sees_event(user, event_name)
+    return action == "create" and policy.is_granted(user, "event", "publish", event_name)
 
 
 _SERVER_FIELDS = (

@@ -13,8 +13,9 @@ from django.db.models import F, Sum
 from events.conf import options
 from events.models import EventUsage, OutboxEvent, Topic, TopicKind
 from isthmus import clock
+from isthmus.access.limits import UNLIMITED
 
-__all__ = ["Allocation", "allocations", "count_published", "forget", "published_this_hour", "take"]
+__all__ = ["Allocation", "allocations", "count_published", "forget", "limits", "published_this_hour", "take"]
 
 _LOOK_SECONDS = 1.0
 _MEASURES = EventUsage.Measure
@@ -55,6 +56,19 @@ def allocations() -> list[Allocation]:
         Allocation("Hourly", options.hourly_publish_allocation, counted.get(hour, 0) + waiting, hour + _HOUR),
         Allocation("Daily", options.daily_publish_allocation, sum(counted.values()) + waiting, day + timedelta(days=1)),
     ]
+
+
+def limits() -> dict[str, tuple[int, int]]:
+    """Return the allocations and what is left of them, under the names that clients know."""
+    hourly, daily = (
+        (found.limit, found.remaining) if found.remaining is not None else (UNLIMITED, UNLIMITED)
+        for found in allocations()
+    )
+    return {
+        "HourlyPublishedPlatformEvents": hourly,
+        "HourlyPublishedStandardVolumePlatformEvents": hourly,
+        "DailyStandardVolumePlatformEvents": daily,
+    }
 
 
 def published_this_hour() -> dict[str, int]:

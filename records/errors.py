@@ -10,7 +10,10 @@ RecordError
 ├── RowsRefused           the write door refused; carries every error of the row
 ├── SeveralRecords        an external id means several records
 ├── ConditionMalformed    a conditional header of a write cannot be read
-└── PreconditionFailed    the record is not as the caller believes it to be
+├── PreconditionFailed    the record is not as the caller believes it to be
+├── ReplicationDateRefused  changes of that time are not told
+├── NotReplicateable      the object's records do not tell when they change
+└── TooManyChanges        more records were changed than one answer holds
 """
 
 from collections.abc import Sequence
@@ -26,11 +29,14 @@ __all__ = [
     "IdMisplaced",
     "MethodRefused",
     "NoSuchResource",
+    "NotReplicateable",
     "ParameterRefused",
     "PreconditionFailed",
     "RecordError",
+    "ReplicationDateRefused",
     "RowsRefused",
     "SeveralRecords",
+    "TooManyChanges",
 ]
 
 
@@ -126,3 +132,24 @@ class PreconditionFailed(RecordError):
 
     code = "PRECONDITION_FAILED"
     status = 412
+
+
+class ReplicationDateRefused(RecordError):
+    """Changes of this time cannot be told."""
+
+    code = "INVALID_REPLICATION_DATE"
+    status = 400
+
+
+class NotReplicateable(RecordError):
+    """The object is not replicateable: its records do not tell when they change."""
+
+    code = "INVALID_TYPE"
+    status = 400
+
+
+class TooManyChanges(RecordError):
+    """More records were changed than one answer holds; ask for a shorter while."""
+
+    code = "EXCEEDED_ID_LIMIT"
+    status = 400

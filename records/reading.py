@@ -1,18 +1,18 @@
 """Reads single records as the API gives them: for one user, with what that user sees."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
+from django.db.models.fields.files import FieldFile
 
-from isthmus.access import policy
 from isthmus.objects import catalogue, sharing
 from isthmus.objects.errors import MalformedId, UnknownObject
 from isthmus.objects.object_types import FieldKind, FieldType, ObjectType
-from isthmus.objects.permissions import can_read_field, readable_fields
+from isthmus.objects.permissions import can_read_field, may, readable_fields
 from isthmus.objects.reading import live_rows
 from isthmus.objects.record_ids import MAX_PRIMARY_KEY, decode, encode
 from isthmus.objects.wire_values import BadValue, from_wire
@@ -22,11 +22,14 @@ from records.wire_columns import rest_value
 __all__ = [
     "Stored",
     "as_json",
+    "blob_of",
     "external_id_field",
     "fields_asked",
     "find",
+    "find_all",
     "find_by_external_id",
-    "is_seen",
+    "find_by_key",
+    "is_filled",
     "key_field",
     "object_of",
     "object_to_write",
@@ -41,6 +44,11 @@ class Stored:
         self.object_type = object_type
         self.row = row
         self.record_id = encode(object_type.key_prefix, row["pk"])
+
+    @property
+    def pk(self) -> int:
+        """The primary key."""
+        return int(self.row["pk"])
 
     @property
     def changed_at(self) -> datetime | None:
@@ -58,22 +66,28 @@ class Stored:
 def object_of(api_name: str, user: AbstractUser) -> ObjectType:
     """Return the object of that name, whatever its case. Raises `NoSuchResource` for one that the user may not see."""
     found = object_to_write(api_name)
-    if not is_seen(found, user):
+    if not may(user, found, "read"):
         raise NoSuchResource
     return found
 
 
 def objects_seen(user: AbstractUser) -> list[ObjectType]:
     """Return the objects that the user may see, by name."""
-    return [one for one in catalogue.all_objects() if is_seen(one, user)]
+    return [one for one in catalogue.all_objects() if may(user, one, "read")]
 
 
-def object_to_write(api_name: str) -> ObjectType:
-    """Return the object of that name; whether somebody may write it, the write door says. Raises `NoSuchResource`."""
+def object_to_write(api_name: str, user: AbstractUser | None = None) -> ObjectType:
+    """Return the object of that name; whether somebody may write it, the write door says. Raises `NoSuchResource`.
+
+    With a `user`, an object that says itself who sees it (an event, say) is not there for anybody else.
+    """
     try:
-        return catalogue.get_object(api_name)
+        found = catalogue.get_object(api_name)
     except UnknownObject as error:
         raise NoSuchResource from error
+    if user is not None and found.access is not None and not may(user, found, "read"):
+        raise NoSuchResource
+    return found
 
 
 def find(object_type: ObjectType, record_id: str, user: AbstractUser) -> Stored:
@@ -82,12 +96,23 @@ def find(object_type: ObjectType, record_id: str, user: AbstractUser) -> Stored:
         prefix, pk = decode(record_id)
     except MalformedId as error:
         raise NoSuchResource from error
-    if prefix != object_type.key_prefix or pk > MAX_PRIMARY_KEY:
+    if prefix != object_type.key_prefix:
         raise NoSuchResource
-    found = _rows(object_type, user, models.Q(pk=pk))
+    return find_by_key(object_type, pk, user)
+
+
+def find_by_key(object_type: ObjectType, pk: int, user: AbstractUser) -> Stored:
+    """Return the live record with that primary key that the user sees. Raises `NoSuchResource`."""
+    found = find_all(object_type, [pk], user)
     if not found:
         raise NoSuchResource
     return found[0]
+
+
+def find_all(object_type: ObjectType, pks: Collection[int], user: AbstractUser) -> list[Stored]:
+    """Return the live records with these primary keys that the user sees, by key."""
+    possible = [pk for pk in pks if pk <= MAX_PRIMARY_KEY]
+    return _rows(object_type, user, models.Q(pk__in=possible)) if possible else []
 
 
 def external_id_field(object_type: ObjectType, name: str, user: AbstractUser) -> FieldType:
@@ -135,14 +160,24 @@ def fields_asked(object_type: ObjectType, names: str | None, user: AbstractUser)
 def as_json(stored: Stored, fields: Sequence[FieldType], version: str) -> dict[str, Any]:
     """Return the record as the API gives it: `attributes` first, then the fields in their order."""
     path = f"/services/data/v{version}/sobjects/{stored.object_type}/{stored.record_id}"
-    values = {field.api_name: rest_value(field, stored.row.get(_column(field))) for field in fields}
+    values = {field.api_name: _value(field, stored, path) for field in fields}
     return {"attributes": {"type": stored.object_type.api_name, "url": path}, **values}
 
 
-def is_seen(object_type: ObjectType, user: AbstractUser) -> bool:
-    """Return whether the user may know of the object."""
-    # Objects without a model (events, say) are granted by a kind of their own.
-    return object_type.model is None or policy.is_granted(user, "object", "read", object_type.api_name)
+def blob_of(stored: Stored, field: FieldType) -> bytes:
+    """Return what a blob field of the record holds. Raises `NoSuchResource` when it holds nothing."""
+    model = stored.object_type.model
+    row = None if model is None else model._base_manager.filter(pk=stored.pk).only("pk", field.attname).first()
+    value: Any = getattr(row, field.attname, None)
+    if not value:
+        raise NoSuchResource
+    if isinstance(value, FieldFile):
+        try:
+            with value.open("rb") as file:
+                return bytes(file.read())
+        except OSError as error:
+            raise NoSuchResource from error
+    return bytes(value)
 
 
 def _no_such_key(name: str) -> NoSuchResource:
@@ -152,9 +187,32 @@ def _no_such_key(name: str) -> NoSuchResource:
 def _rows(object_type: ObjectType, user: AbstractUser, condition: models.Q) -> list[Stored]:
     if object_type.model is None:
         return []
-    columns = {_column(field) for field in object_type.fields}
-    rows = sharing.visible(user, object_type, live_rows(object_type.model).filter(condition))
-    return [Stored(object_type, row) for row in rows.order_by("pk").values("pk", *sorted(columns - {"pk"}))]
+    blobs = {f"holds_{field.attname}": field.attname for field in object_type.fields if _is_blob(field)}
+    columns = {_column(field) for field in object_type.fields if not _is_blob(field)}
+    rows = sharing.visible(user, object_type, live_rows(object_type.model).filter(condition)).order_by("pk")
+    holds = {alias: is_filled(object_type.model, attname) for alias, attname in blobs.items()}
+    found = rows.annotate(**holds).values("pk", *sorted(columns - {"pk"}), *blobs)
+    # Blobs stay where they are; a record only tells whether it has one.
+    return [Stored(object_type, {blobs.get(name, name): value for name, value in row.items()}) for row in found]
+
+
+def is_filled(model: type[models.Model], attname: str, column: str = "") -> Any:
+    """Return the condition that a blob field of the model holds something. `column`: where a query finds it."""
+    column = column or attname
+    empty: Any = "" if isinstance(model._meta.get_field(attname), models.FileField) else b""
+    filled = models.Q(**{f"{column}__isnull": False}) & ~models.Q(**{column: empty})
+    return models.ExpressionWrapper(filled, output_field=models.BooleanField())
+
+
+def _is_blob(field: FieldType) -> bool:
+    return field.type is FieldKind.BASE64
+
+
+def _value(field: FieldType, stored: Stored, path: str) -> Any:
+    value = stored.row.get(_column(field))
+    if _is_blob(field):
+        return f"{path}/{field.api_name}" if value else None
+    return rest_value(field, value)
 
 
 def _column(field: FieldType) -> str:

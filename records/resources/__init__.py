@@ -1,5 +1,15 @@
 """What there is below `/services/data/vNN.0`. Importing this declares every resource, the more special ones first."""
 
-from records.resources import discovery, queries, sobjects
+from records.resources import (  # isort: skip
+    discovery,
+    limits,
+    changes,
+    recent,
+    actions,
+    event_schemas,
+    queries,
+    sobjects,
+    related,
+)
 
-__all__ = ["discovery", "queries", "sobjects"]
+__all__ = ["actions", "changes", "discovery", "event_schemas", "limits", "queries", "recent", "related", "sobjects"]

@@ -8,7 +8,7 @@ from records.routing import resource
 
 __all__ = ["TOP_LEVEL"]
 
-TOP_LEVEL = ("limits", "query", "queryAll", "sobjects")
+TOP_LEVEL = ("actions", "limits", "query", "queryAll", "recent", "sobjects", "tabs", "theme")
 """Resources that the list of a version names."""
 
 

@@ -3,31 +3,38 @@
 Paths: https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/resources_sobject_retrieve.htm
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from isthmus.objects.describe import summarize_object
 from isthmus.objects.object_types import FieldType, ObjectType
-from records import conditions, reading, writing
+from isthmus.objects.record_ids import decode
+from records import conditions, multipart, reading, recently, writing
 from records.calls import Answer, Call
 from records.errors import IdMisplaced, MethodRefused, NoSuchResource, SeveralRecords
+from records.resources import recent
 from records.routing import resource
 from records.writing import Operation
 
-__all__: list[str] = []
+__all__ = ["change", "delete_by_external_id", "given", "read_by_external_id", "remove", "upsert"]
+
+_UPDATES_RECENT = re.compile(r"\bupdateMru\s*=\s*true\b", re.IGNORECASE)
 
 
 def describe_shortly(call: Call, name: str) -> Answer:
     """Describe an object in short."""
     object_type = reading.object_of(name, call.user)
     summary = summarize_object(object_type, user=call.user, version=call.version)
-    return Answer(body={"objectDescribe": summary, "recentItems": []})
+    return Answer(body={"objectDescribe": summary, "recentItems": recent.listed(call, only=object_type)})
 
 
 def create(call: Call, name: str) -> Answer:
     """Create a record."""
-    object_type = reading.object_to_write(name)
+    object_type = reading.object_to_write(name, call.user)
     result = writing.save_one(call.user, object_type, Operation.CREATE, _fields(call))
+    if object_type.model is not None and result.id is not None:
+        _note(call, object_type, decode(result.id)[1])
     location = {"Location": f"{call.base}/sobjects/{object_type}/{result.id}"}
     return Answer(status=201, body=writing.result_body(result), headers=location)
 
@@ -36,12 +43,13 @@ def read(call: Call, name: str, record_id: str) -> Answer:
     """Give a record, or the fields of it that are asked for."""
     object_type = reading.object_of(name, call.user)
     fields = reading.fields_asked(object_type, call.query.get("fields"), call.user)
-    return _given(call, reading.find(object_type, record_id, call.user), fields)
+    return given(call, reading.find(object_type, record_id, call.user), fields)
 
 
 def update(call: Call, name: str, record_id: str) -> Answer:
     """Change a record."""
-    return _change(call, reading.object_of(name, call.user), record_id)
+    object_type = reading.object_of(name, call.user)
+    return change(call, reading.find(object_type, record_id, call.user))
 
 
 def post_to_record(call: Call, name: str, record_id: str) -> Answer:
@@ -55,22 +63,21 @@ def post_to_record(call: Call, name: str, record_id: str) -> Answer:
 
 def delete(call: Call, name: str, record_id: str) -> Answer:
     """Move a record to the recycle bin."""
-    writing.save_one(call.user, reading.object_of(name, call.user), Operation.DELETE, {"Id": record_id})
-    return Answer(status=204)
+    return remove(call, reading.object_of(name, call.user), record_id)
 
 
 def read_by_external_id(call: Call, name: str, field: str, value: str) -> Answer:
     """Give the record that an outside system knows by this value."""
     object_type = reading.object_of(name, call.user)
     fields = reading.fields_asked(object_type, call.query.get("fields"), call.user)
-    return _given(call, _only(call, object_type, field, value), fields)
+    return given(call, _only(call, object_type, field, value), fields)
 
 
 def upsert(call: Call, name: str, field: str, value: str) -> Answer:
     """Create or update the record that an outside system knows by this value."""
-    object_type = reading.object_to_write(name)
+    object_type = reading.object_to_write(name, call.user)
     if field.lower() == "id":
-        return _change(call, object_type, value)
+        return change(call, reading.find(object_type, value, call.user))
     key = reading.key_field(object_type, field)
     row = _fields(call)
     _refuse_in_body(row, key.api_name)
@@ -79,6 +86,8 @@ def upsert(call: Call, name: str, field: str, value: str) -> Answer:
     result = writing.save_one(
         call.user, object_type, Operation.UPSERT, {**row, key.api_name: value}, external_id_field=key.api_name
     )
+    if object_type.model is not None and result.id is not None:
+        _note(call, object_type, decode(result.id)[1])
     body = {**writing.result_body(result), "created": result.created}
     if not result.created:
         return Answer(body=body)
@@ -89,18 +98,39 @@ def upsert(call: Call, name: str, field: str, value: str) -> Answer:
 def delete_by_external_id(call: Call, name: str, field: str, value: str) -> Answer:
     """Move the record that an outside system knows by this value to the recycle bin."""
     object_type = reading.object_of(name, call.user)
-    stored = _only(call, object_type, field, value)
-    writing.save_one(call.user, object_type, Operation.DELETE, {"Id": stored.record_id})
-    return Answer(status=204)
+    return remove(call, object_type, _only(call, object_type, field, value).record_id)
 
 
-def _change(call: Call, object_type: ObjectType, record_id: str) -> Answer:
+def change(call: Call, stored: reading.Stored) -> Answer:
+    """Change the record as the body says."""
     row = _fields(call)
     _refuse_in_body(row, "Id")
-    stored = reading.find(object_type, record_id, call.user)
     conditions.require_unchanged(call.headers, stored)
-    writing.save_one(call.user, object_type, Operation.UPDATE, {**row, "Id": stored.record_id})
+    writing.save_one(call.user, stored.object_type, Operation.UPDATE, {**row, "Id": stored.record_id})
+    _note(call, stored.object_type, stored.pk)
     return Answer(status=204)
+
+
+def remove(call: Call, object_type: ObjectType, record_id: str) -> Answer:
+    """Move the record of that id to the recycle bin."""
+    writing.save_one(call.user, object_type, Operation.DELETE, {"Id": record_id})
+    return Answer(status=204)
+
+
+def given(call: Call, stored: reading.Stored, fields: Sequence[FieldType]) -> Answer:
+    """Give these fields of the record, unless the caller has this version of it already."""
+    headers = conditions.headers_of(stored)
+    conditions.require_unchanged(call.headers, stored, is_write=False)
+    _note(call, stored.object_type, stored.pk)
+    if conditions.is_unchanged(call.headers, stored):
+        return Answer(status=304, headers=headers)
+    return Answer(body=reading.as_json(stored, fields, call.version), headers=headers)
+
+
+def _note(call: Call, object_type: ObjectType, pk: int) -> None:
+    """Remember that the caller dealt with the record, if the caller wants that."""
+    if _UPDATES_RECENT.search(call.headers.get("Sforce-Mru", "")):
+        recently.note(call.user, object_type, [pk])
 
 
 def _only(call: Call, object_type: ObjectType, field: str, value: str) -> reading.Stored:
@@ -115,16 +145,13 @@ def _only(call: Call, object_type: ObjectType, field: str, value: str) -> readin
     return found[0]
 
 
-def _given(call: Call, stored: reading.Stored, fields: Sequence[FieldType]) -> Answer:
-    headers = conditions.headers_of(stored)
-    conditions.require_unchanged(call.headers, stored, is_write=False)
-    if conditions.is_unchanged(call.headers, stored):
-        return Answer(status=304, headers=headers)
-    return Answer(body=reading.as_json(stored, fields, call.version), headers=headers)
-
-
 def _fields(call: Call) -> dict[str, Any]:
-    return {name: value for name, value in call.json_object().items() if name != "attributes"}
+    content_type = call.headers.get("Content-Type", "")
+    if isinstance(call.body, bytes) and multipart.is_multipart(content_type):
+        given = multipart.read_fields(content_type, call.body)
+    else:
+        given = call.json_object()
+    return {name: value for name, value in given.items() if name != "attributes"}
 
 
 def _refuse_in_body(row: Mapping[str, Any], name: str) -> None:
@@ -134,9 +161,3 @@ def _refuse_in_body(row: Mapping[str, Any], name: str) -> None:
 
 resource("sobjects/{name}", get=describe_shortly, post=create)
 resource("sobjects/{name}/{record_id}", get=read, patch=update, post=post_to_record, delete=delete)
-resource(
-    "sobjects/{name}/{field}/{value*}",
-    get=read_by_external_id,
-    patch=upsert,
-    delete=delete_by_external_id,
-)

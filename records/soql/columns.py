@@ -7,7 +7,7 @@ from records.soql.operands import AGGREGATES, operand
 from records.soql.parsing import parse
 from records.soql.plans import RowPlan, aggregates, plan_rows, source_of
 from records.soql.running import Asked, located
-from records.soql.shapes import ChildMember, FieldMember, ParentMember, Shape
+from records.soql.shapes import BlobMember, ChildMember, FieldMember, ParentMember, Shape
 from records.soql.sources import Source
 from records.soql.statements import Expression, Function, Query, Selected
 from records.soql.time_limit import time_limit
@@ -39,7 +39,7 @@ def columns_of(text: str, asked: Asked) -> dict[str, Any]:
 def _of_shape(shape: Shape, plan: RowPlan | None) -> list[dict[str, Any]]:
     found = []
     for member in shape.members:
-        if isinstance(member, FieldMember):
+        if isinstance(member, FieldMember | BlobMember):
             found.append(_column(member.name, member.field))
         elif isinstance(member, ParentMember):
             found.append(_column(member.name, joined=_of_shape(member.shape, None)))

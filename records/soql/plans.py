@@ -15,7 +15,7 @@ from django.db.models.functions import Lower
 from isthmus.objects import catalogue, sharing
 from isthmus.objects.errors import UnknownObject
 from isthmus.objects.object_types import FieldKind, FieldType, ObjectType
-from isthmus.objects.permissions import can_read_field
+from isthmus.objects.permissions import can_read_field, may
 from isthmus.objects.reading import live_rows
 from isthmus.objects.relationships import ChildRelationship, child_of
 from records import reading
@@ -29,8 +29,8 @@ from records.soql.errors import (
 )
 from records.soql.expressions import WrittenMoment
 from records.soql.operands import AGGREGATES, SHOWN_ONLY, Operand, operand, single_path
-from records.soql.shapes import ChildMember, FieldMember, ParentMember, Shape
-from records.soql.sources import NamedField, Parent, Source, guarded
+from records.soql.shapes import BlobMember, ChildMember, FieldMember, ParentMember, Shape
+from records.soql.sources import NamedField, Parent, Source, guarded, guarded_by
 from records.soql.statements import (
     ChildQuery,
     Expression,
@@ -122,7 +122,7 @@ def source_of(query: Query, user: AbstractUser) -> Source:
         object_type = catalogue.get_object(names[0])
     except UnknownObject:
         raise no_such_type(names[0], query.source.at) from None
-    if object_type.model is None or not object_type.queryable or not reading.is_seen(object_type, user):
+    if object_type.model is None or not object_type.queryable or not may(user, object_type, "read"):
         raise no_such_type(names[0], query.source.at)
     return Source(object_type, user, _aliases(query))
 
@@ -233,11 +233,17 @@ class _Selection:
         if (way, name) in self._names:
             raise InvalidField(f"duplicate field selected: {'.'.join((*way, name))}", at=at)
         self._names.add((way, name))
+        shape = self._shape_of(named.parents)
+        if named.field.type is FieldKind.BASE64 and named.owner.model is not None:
+            filled = reading.is_filled(named.owner.model, named.field.attname, named.column)
+            index = self._column(f"{named.column}!", guarded_by(filled, named.parents))
+            shape.members.append(BlobMember(name, index, named.field, shape))
+            return
         if named.field.type is FieldKind.DATETIME and connection.vendor == "postgresql":
             index = self._column(f"{named.column}!", WrittenMoment(named.expression))
         else:
             index = self._column(named.column, named.expression)
-        self._shape_of(named.parents).members.append(FieldMember(name, index, named.field, write))
+        shape.members.append(FieldMember(name, index, named.field, write))
 
     def _shape_of(self, parents: tuple[Parent, ...]) -> Shape:
         way = tuple(parent.name for parent in parents)
@@ -305,7 +311,7 @@ class _Selection:
             found = catalogue.get_object(str(kind))
         except UnknownObject:
             raise no_such_type(str(kind), kind.at) from None
-        if not reading.is_seen(found, self._source.user):
+        if not may(self._source.user, found, "read"):
             raise no_such_type(str(kind), kind.at)
 
     def _child(self, query: Query) -> None:
@@ -330,7 +336,7 @@ class _Selection:
         found = child_of(self._plan.object_type, names[-1]) if len(names) == 1 else None
         if (
             found is None
-            or not reading.is_seen(found.owner, self._source.user)
+            or not may(self._source.user, found.owner, "read")
             or not can_read_field(self._source.user, found.owner, found.field)
         ):
             raise no_such_relationship(str(query.source), "FROM part of query call", query.source.at)

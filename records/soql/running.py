@@ -10,6 +10,7 @@ from django.db import connection
 from django.db.models import Count, F, QuerySet, Window
 from django.db.models.functions import RowNumber
 
+from records import recently
 from records.models import QueryCursor
 from records.soql import cursors
 from records.soql.errors import QueryError
@@ -94,6 +95,7 @@ def _first_page(text: str, plan: RowPlan, asked: Asked) -> dict[str, Any]:
         cursor = cursors.begin(asked.user, text, _keys(plan.limited()), include_deleted=asked.include_deleted)
         return _page(cursor, 0, plan, asked)
     _read_children(plan, found, text, asked, "")
+    _note_looks(plan, found)
     records = plan.written(found, asked.base)
     return {"totalSize": len(records), "done": True, "records": records}
 
@@ -108,11 +110,18 @@ def _page(cursor: QueryCursor, place: int, plan: RowPlan, asked: Asked) -> dict[
         kept = _how_many_fit(plan, [key for key in keys if key in by_key], keys)
     found = [by_key[key] for key in keys[:kept] if key in by_key]
     _read_children(plan, found, cursor.soql, asked, cursor.child_path)
+    _note_looks(plan, found)
     end = place + kept
     answer: dict[str, Any] = {"totalSize": cursor.total, "done": end >= cursor.total}
     if end < cursor.total:
         answer["nextRecordsUrl"] = f"{asked.base}/query/{cursors.locator(cursor, end)}"
     return {**answer, "records": plan.written(found, asked.base)}
+
+
+def _note_looks(plan: RowPlan, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Remember that a person looked at the records, if the query says so."""
+    if plan.query.purposes & {"VIEW", "REFERENCE"}:
+        recently.note(plan.source.user, plan.object_type, _keys_of_rows(rows, plan))
 
 
 def _locked(plan: RowPlan, rows: "QuerySet[Any]") -> "QuerySet[Any]":

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from isthmus.objects.object_types import FieldType
 from records.wire_columns import Column, write_ids
 
-__all__ = ["ChildMember", "FieldMember", "Member", "ParentMember", "Shape"]
+__all__ = ["BlobMember", "ChildMember", "FieldMember", "Member", "ParentMember", "Shape"]
 
 Columns = Sequence[Sequence[Any]]
 
@@ -74,6 +74,23 @@ class Shape:
             for member in self.members
         ]
         return [dict(zip(names, row, strict=True)) for row in zip(attributes, *values, strict=True)]
+
+
+@dataclass
+class BlobMember:
+    """A blob field: the path at which it can be had; null where it holds nothing."""
+
+    name: str
+    index: int
+    """The column that says whether it holds something."""
+    field: FieldType
+    shape: Shape
+
+    def written(self, columns: Columns, base: str) -> Sequence[Any]:
+        url = f"{base}/sobjects/{self.shape.object_name}/"
+        ids = write_ids(self.shape.key_prefix)(columns[self.shape.key_index])
+        filled = columns[self.index]
+        return [f"{url}{found}/{self.name}" if holds else None for found, holds in zip(ids, filled, strict=True)]
 
 
 @dataclass

@@ -9,14 +9,13 @@ from django.db.models import Case, Exists, F, OuterRef, When
 
 from isthmus.objects import sharing
 from isthmus.objects.object_types import FieldType, ObjectType
-from isthmus.objects.permissions import can_read_field
+from isthmus.objects.permissions import can_read_field, may
 from isthmus.objects.reading import live_rows
 from isthmus.objects.relationships import parent_of
-from records import reading
 from records.soql.errors import MalformedQuery, no_such_column, no_such_relationship
 from records.soql.statements import Path
 
-__all__ = ["MAX_PARENTS", "NamedField", "Parent", "Source"]
+__all__ = ["MAX_PARENTS", "NamedField", "Parent", "Source", "guarded", "guarded_by"]
 
 MAX_PARENTS = 5
 """How many parents a path may go up."""
@@ -103,7 +102,7 @@ class Source:
             if (
                 relationship is None
                 or not can_read_field(self.user, owner, relationship.field)
-                or not reading.is_seen(relationship.target, self.user)
+                or not may(self.user, relationship.target, "read")
             ):
                 raise no_such_relationship(name, "field path", path.at)
             key = prefix + relationship.field.attname
@@ -123,7 +122,11 @@ class Source:
 
 def guarded(column: str, parents: tuple[Parent, ...]) -> Any:
     """Return the expression for a column behind these parents."""
-    expression: Any = F(column)
+    return guarded_by(F(column), parents)
+
+
+def guarded_by(expression: Any, parents: tuple[Parent, ...]) -> Any:
+    """Return the expression, null where a parent is none that the user sees."""
     for parent in parents:
         if parent.guard is not None:
             expression = Case(When(parent.guard, then=expression), default=None)

@@ -26,6 +26,7 @@ __all__ = [
     "allowance",
     "flush",
     "forget",
+    "limits",
     "note",
     "remove_old",
     "requests_in_24_hours",
@@ -163,6 +164,11 @@ def remove_old() -> int:
 def requests_in_24_hours() -> int:
     """Return how many requests the API answered in the last 24 hours, as far as this process knows."""
     return _tally.used()
+
+
+def limits() -> dict[str, tuple[int, int]]:
+    """Return the allowance and what is left of it, under the name that clients know."""
+    return {"DailyApiRequests": (allowance(), max(0, allowance() - requests_in_24_hours()))}
 
 
 def require_allowance() -> None:

@@ -11,10 +11,12 @@ class AccessConfig(AppConfig):
     verbose_name = "Access"
 
     def ready(self) -> None:
-        from isthmus.access import auditing, known_tokens
+        from isthmus.access import api_use, auditing, known_tokens
+        from isthmus.access.limits import register_limits
 
         auditing.connect()
         known_tokens.connect()
+        register_limits(api_use.limits)
         register_actions(
             AuditAction(name="access.granted", label="Granted"),
             AuditAction(name="access.revoked", label="Grant withdrawn"),

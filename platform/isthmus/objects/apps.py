@@ -21,7 +21,7 @@ class ObjectsConfig(AppConfig):
         from isthmus.audit.registry import AuditAction, register_actions
         from isthmus.objects.capture import context
         from isthmus.objects.capture.actors import acting_user
-        from isthmus.objects.checks import check_triggers
+        from isthmus.objects.checks import check_organization, check_triggers
         from isthmus.objects.permissions import FIELD_KIND, OBJECT_KIND, ModelPermissions
         from isthmus.objects.sharing import explain_target
 
@@ -38,6 +38,7 @@ class ObjectsConfig(AppConfig):
         pre_migrate.connect(_before_migration, sender=self, dispatch_uid="isthmus.objects.triggers")
         post_migrate.connect(_after_migration, sender=self, dispatch_uid="isthmus.objects.triggers")
         checks.register(check_triggers, checks.Tags.database)
+        checks.register(check_organization, checks.Tags.database)
         register_actor_source(acting_user)
         autodiscover_modules("objects")
 
@@ -66,6 +67,9 @@ def _before_migration(*, using: str, plan: Any = (), **_: Any) -> None:
 
 
 def _after_migration(*, using: str, **_: Any) -> None:
+    from isthmus.objects import organization
     from isthmus.objects.capture import triggers
 
     triggers.synchronise_triggers(using)
+    if using == organization.DATABASE:
+        organization.bring_into_step()

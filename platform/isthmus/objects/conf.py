@@ -15,5 +15,12 @@ class ObjectsOptions(Options, prefix="ISTHMUS_OBJECTS_"):
         maximum=60,
     )
 
+    max_blob_bytes = option(
+        37_500_000,
+        help_text="The largest blob that a field takes; requests have a limit of their own.",
+        minimum=1,
+    )
+    organization_name = option("Isthmus", help_text="The name of the organisation, as clients read it.")
+
 
 options = ObjectsOptions()

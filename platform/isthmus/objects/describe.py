@@ -7,10 +7,9 @@ from typing import Any
 
 from django.db.models.deletion import CASCADE, PROTECT, RESTRICT
 
-from isthmus.access import policy
 from isthmus.access.policy import AnyUser
 from isthmus.objects.object_types import FieldKind, FieldType, ObjectType, PicklistValue
-from isthmus.objects.permissions import can_edit_field, can_read_field
+from isthmus.objects.permissions import can_edit_field, can_read_field, may
 from isthmus.objects.relationships import ChildRelationship, child_relationships, on_delete
 
 __all__ = ["API_VERSION", "describe_object", "summarize_object"]
@@ -31,6 +30,7 @@ _SOAP_TYPES = {
     FieldKind.DATETIME: "xsd:dateTime",
     FieldKind.TIME: "xsd:time",
     FieldKind.JSON: "xsd:anyType",
+    FieldKind.BASE64: "xsd:base64Binary",
 }
 _NUMBERS = {FieldKind.DOUBLE, FieldKind.CURRENCY, FieldKind.PERCENT}
 _FALSE_OF_OBJECT = (
@@ -122,7 +122,9 @@ def describe_object(object_type: ObjectType, *, user: AnyUser = None, version: s
         **summarize_object(object_type, user=user, version=version),
         **{name: [] for name in _EMPTY_OF_OBJECT},
         "supportedScopes": [{"label": f"All {object_type.label_plural.lower()}", "name": "everything"}],
-        "childRelationships": [_describe_child(child) for child in child_relationships(object_type)],
+        "childRelationships": [
+            _describe_child(child) for child in child_relationships(object_type) if _is_seen(user, child)
+        ],
         "fields": [_describe_field(field, object_type, user) for field in fields],
     }
 
@@ -194,6 +196,9 @@ def _describe_child(child: ChildRelationship) -> dict[str, Any]:
     }
 
 
+def _is_seen(user: AnyUser, child: ChildRelationship) -> bool:
+    return user is None or (may(user, child.owner, "read") and can_read_field(user, child.owner, child.field))
+
+
 def _may(user: AnyUser, action: str, object_type: ObjectType) -> bool:
-    # Objects without a model (events, say) are granted by a kind of their own.
-    return user is None or object_type.model is None or policy.is_granted(user, "object", action, object_type.api_name)
+    return user is None or may(user, object_type, action)

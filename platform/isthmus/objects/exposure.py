@@ -43,6 +43,8 @@ _KINDS: dict[type[Any], FieldKind] = {
     models.JSONField: FieldKind.JSON,
     models.ForeignKey: FieldKind.REFERENCE,
     models.OneToOneField: FieldKind.REFERENCE,
+    models.BinaryField: FieldKind.BASE64,
+    models.FileField: FieldKind.BASE64,
 }
 """Exact classes: a subclass may hold what must not go out (an encrypted text, say), so it has to be named."""
 
@@ -71,10 +73,14 @@ class ExposedField:
     """Values to offer; others are accepted as well, unless they are the field's own `choices`."""
     auto_number: bool = False
     name_field: bool = False
+    comes_with_object: bool = False
+    """Whether everybody who sees the object sees the field."""
+    computed: "AnyField | None" = None
+    """What the values are like where `source` is no field but a transform of one: `first_name__full_name`."""
 
 
 FieldChoice: TypeAlias = Mapping[str, str | ExposedField] | Iterable[str] | None
-"""API name → model field; or names of model fields, whose API names follow the usual pattern; `None`: all."""
+"""API name → model field; or names of model fields, whose API names follow the usual pattern; `None`: all but blobs."""
 
 
 def derived_key_prefix(api_name: str, first: str = "a") -> str:
@@ -122,7 +128,9 @@ class ModelFields:
             names = [
                 field.name
                 for field in self._model._meta.concrete_fields
-                if not field.primary_key and field.name not in _SYSTEM_NAMES and type(_valued(field)) in _KINDS
+                if not field.primary_key
+                and field.name not in _SYSTEM_NAMES
+                and _KINDS.get(type(_valued(field)), FieldKind.BASE64) is not FieldKind.BASE64
             ]
             return {self._usual_name(name): ExposedField(source=name) for name in names}
         if isinstance(chosen, Mapping):
@@ -170,11 +178,15 @@ class ModelFields:
                 yield self._field_type(api_name, ExposedField(source=name, read_only=True), system=True)
 
     def _field_type(self, api_name: str, exposed: ExposedField, *, system: bool = False) -> FieldType:
+        if exposed.computed is not None:
+            return self._computed_type(api_name, exposed, exposed.computed)
         field = self._field(exposed.source)
         valued = _valued(field)
         kind = self._kind(field, exposed)
         calculated = isinstance(field, GeneratedField)
-        writable = not (self._read_only or exposed.read_only or calculated or system)
+        # A file goes to a storage, which no rollback empties.
+        fixed = calculated or isinstance(field, models.FileField)
+        writable = not (self._read_only or exposed.read_only or fixed or system)
         unique, case_sensitive = unique_rule(self._model, field)
         return FieldType(
             api_name=api_name,
@@ -184,10 +196,10 @@ class ModelFields:
             attname=field.attname,
             createable=writable,
             updateable=writable,
-            nillable=field.null or (kind.is_text and field.blank),
+            nillable=field.null or ((kind.is_text or kind is FieldKind.BASE64) and field.blank),
             has_default=calculated or field.has_default() or field.has_db_default() or system,
             default_value=field.default if field.has_default() and not callable(field.default) else None,
-            length=(valued.max_length or 0) if kind.is_text else (18 if kind is FieldKind.REFERENCE else 0),
+            length=_length(valued, kind),
             precision=getattr(valued, "max_digits", None) or 0,
             scale=getattr(valued, "decimal_places", None) or 0,
             reference_to=_names_of(field.related_model) if kind is FieldKind.REFERENCE else (),
@@ -200,8 +212,24 @@ class ModelFields:
             auto_number=exposed.auto_number,
             calculated=calculated and not exposed.auto_number,
             name_field=exposed.name_field or api_name == "Name",
-            system=system,
+            system=system or exposed.comes_with_object,
             help_text=str(field.help_text),
+        )
+
+    def _computed_type(self, api_name: str, exposed: ExposedField, valued: AnyField) -> FieldType:
+        kind = exposed.kind or _KINDS[type(valued)]
+        return FieldType(
+            api_name=api_name,
+            label=exposed.label or _title(api_name),
+            type=kind,
+            attname=exposed.source,
+            createable=False,
+            updateable=False,
+            has_default=True,
+            length=_length(valued, kind),
+            calculated=True,
+            name_field=exposed.name_field or api_name == "Name",
+            system=exposed.comes_with_object,
         )
 
     def _kind(self, field: AnyField, exposed: ExposedField) -> FieldKind:
@@ -244,6 +272,12 @@ def _is_lower_of(expressions: Sequence[Any], name: str) -> bool:
 
 def _valued(field: AnyField) -> AnyField:
     return cast("AnyField", field.output_field) if isinstance(field, GeneratedField) else field
+
+
+def _length(valued: AnyField, kind: FieldKind) -> int:
+    if kind.is_text or isinstance(valued, models.BinaryField):
+        return valued.max_length or 0
+    return 18 if kind is FieldKind.REFERENCE else 0
 
 
 def _names_of(model: Any) -> tuple[str, ...]:

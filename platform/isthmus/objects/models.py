@@ -19,7 +19,7 @@ from isthmus.objects.errors import UndeleteRefused
 from isthmus.objects.object_types import SharingDefault
 from isthmus.objects.querysets import LiveManager, RecordManager
 
-__all__ = ["ClearedReference", "Record"]
+__all__ = ["ClearedReference", "Organization", "Record"]
 
 
 class Record(models.Model):
@@ -287,3 +287,21 @@ class ChangeTracking(models.Model):
 
     def __str__(self) -> str:
         return f"{self.object_name}: {'on' if self.is_on else 'off'}"
+
+
+class Organization(models.Model):
+    """Who this instance is, as clients ask with SOQL; one row, which the settings fill (`organization`)."""
+
+    id = models.BigIntegerField(primary_key=True)
+    name = models.CharField(max_length=80)
+    instance_name = models.CharField(max_length=40)
+    organization_type = models.CharField(max_length=40, default="Developer Edition")
+    namespace_prefix = models.CharField(max_length=15, blank=True)
+    is_sandbox = models.BooleanField("is a sandbox", default=False)
+    trial_expiration_date = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="organization_only_one")]
+
+    def __str__(self) -> str:
+        return self.name

@@ -37,6 +37,7 @@ class FieldKind(StrEnum):
     MULTIPICKLIST = "multipicklist"
     REFERENCE = "reference"
     JSON = "json"
+    BASE64 = "base64"
 
     @property
     def is_text(self) -> bool:
@@ -58,7 +59,7 @@ _TEXTS = {
     FieldKind.PICKLIST,
     FieldKind.MULTIPICKLIST,
 }
-_NOT_COMPARED = {FieldKind.TEXTAREA, FieldKind.JSON}
+_NOT_COMPARED = {FieldKind.TEXTAREA, FieldKind.JSON, FieldKind.BASE64}
 _NUMBERS = {FieldKind.INT, FieldKind.LONG, FieldKind.DOUBLE, FieldKind.CURRENCY, FieldKind.PERCENT}
 _NOT_GROUPED = {
     FieldKind.DOUBLE,
@@ -88,7 +89,10 @@ class FieldType:
     django_name: str = ""
     """Name of the model's field; "" for a field that no model backs."""
     attname: str = ""
-    """Name of the attribute that holds the raw value: `account_id` for the model's field `account`."""
+    """Name of the attribute that holds the raw value: `account_id` for the model's field `account`.
+
+    Of a calculated value that has no column it is the path by which queries reach it: `first_name__full_name`.
+    """
     createable: bool = True
     updateable: bool = True
     nillable: bool = True
@@ -204,6 +208,8 @@ class ObjectType:
     """`None`: whoever may see the object sees every record."""
     track_changes: bool = False
     """Whether changes of its records are captured."""
+    access: Callable[[AnyUser, str], bool] | None = None
+    """Returns whether a user may `read`, `create`, `edit` or `delete`; `None`: grants of the kind `object` say so."""
     _index: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
     """The fields by name, and the fields of which that was made: other ones ask for it anew."""
 

@@ -7,6 +7,7 @@ its siblings (`Contact.*`).
 from collections.abc import Iterable, Iterator
 
 from isthmus.access import policy
+from isthmus.access.errors import PermissionRefused
 from isthmus.access.policy import AnyUser
 from isthmus.access.registry import GrantKey, GrantKind
 from isthmus.objects import catalogue
@@ -19,6 +20,7 @@ __all__ = [
     "ModelPermissions",
     "can_edit_field",
     "can_read_field",
+    "may",
     "readable_fields",
     "require_operation",
 ]
@@ -34,10 +36,20 @@ _ACTIONS = {
 _DJANGO_ACTIONS = {"add": "create", "view": "read", "change": "edit", "delete": "delete"}
 
 
+def may(user: AnyUser, object_type: ObjectType, action: str) -> bool:
+    """Return whether the user may `read` (without which nobody learns of the object), `create`, `edit` or `delete`."""
+    if object_type.access is not None:
+        return object_type.access(user, action)
+    return object_type.model is None or policy.is_granted(user, "object", action, object_type.api_name)
+
+
 def require_operation(user: AnyUser, object_type: ObjectType, operation: Operation) -> None:
     """Return if the user may do this to records of the object. Raises `PermissionRefused`."""
     for action in _ACTIONS[operation]:
-        policy.require(user, "object", action, object_type.api_name)
+        if object_type.access is None:
+            policy.require(user, "object", action, object_type.api_name)
+        elif not object_type.access(user, action):
+            raise PermissionRefused(f"{object_type} does not let this user {action} records.")
 
 
 def can_read_field(user: AnyUser, object_type: ObjectType, field: FieldType) -> bool:
@@ -56,17 +68,21 @@ def readable_fields(user: AnyUser, object_type: ObjectType) -> list[FieldType]:
 
 
 def _object_targets() -> Iterable[str]:
-    return [object_type.api_name for object_type in catalogue.all_objects() if object_type.model is not None]
+    return [object_type.api_name for object_type in catalogue.all_objects() if _is_granted_here(object_type)]
 
 
 def _field_targets() -> Iterable[str]:
     return [
         f"{object_type}.{field.api_name}"
         for object_type in catalogue.all_objects()
-        if object_type.model is not None
+        if _is_granted_here(object_type)
         for field in object_type.fields
         if field.permissionable
     ]
+
+
+def _is_granted_here(object_type: ObjectType) -> bool:
+    return object_type.model is not None and object_type.access is None
 
 
 OBJECT_KIND = GrantKind(
@@ -112,6 +128,6 @@ class ModelPermissions:
 
 def _exposed_models() -> Iterator[tuple[ObjectType, str, str]]:
     for object_type in catalogue.all_objects():
-        if object_type.model is not None:
+        if object_type.model is not None and _is_granted_here(object_type):
             options = object_type.model._meta
             yield object_type, options.app_label, options.model_name or ""

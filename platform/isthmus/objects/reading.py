@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import models
 
-from isthmus.objects.object_types import FieldType, ObjectType
+from isthmus.objects.object_types import FieldKind, FieldType, ObjectType
 from isthmus.objects.wire_values import to_wire
 
 __all__ = ["as_wire", "current_values", "live_rows", "told_fields"]
@@ -17,12 +17,18 @@ _AT_ONCE = 1_000
 
 
 def told_fields(object_type: ObjectType) -> list[FieldType]:
-    """Return the fields that the object's change events carry: those with a column of their own."""
+    """Return the fields that the object's change events carry: those with a column of their own.
+
+    Blobs are left out: a change of nothing else is not told.
+    """
     columns = {field.attname for field in object_type.model._meta.concrete_fields} if object_type.model else set()
     return [
         field
         for field in object_type.fields
-        if field.attname in columns and not field.calculated and field.api_name not in _LEFT_OUT
+        if field.attname in columns
+        and not field.calculated
+        and field.type is not FieldKind.BASE64
+        and field.api_name not in _LEFT_OUT
     ]
 
 

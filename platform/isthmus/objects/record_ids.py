@@ -14,13 +14,14 @@ Rule: https://help.salesforce.com/s/articleView?id=000385008&type=1
 
 import string
 from collections.abc import Callable
+from functools import partial
 
 from django.db import models
 
 from isthmus.objects import catalogue
 from isthmus.objects.errors import MalformedId, NoRecordId
 
-__all__ = ["MAX_PRIMARY_KEY", "decode", "encode", "encoder", "is_key_prefix", "record_id_of", "to_18"]
+__all__ = ["MAX_PRIMARY_KEY", "decode", "encode", "encoder", "give_id", "is_key_prefix", "record_id_of", "to_18"]
 
 MAX_PRIMARY_KEY = 2**63 - 1
 """The largest primary key that both databases hold. Ids can name greater numbers; no record has those."""
@@ -32,6 +33,16 @@ _PREFIX_LENGTH, _NUMBER_LENGTH, _SHORT, _LONG = 3, 12, 15, 18
 _NUMBERS = len(_DIGITS) ** _NUMBER_LENGTH
 # For many ids at once: two digits at a time, with a bit for each capital, which is what the checksum is made of.
 _PAIRS = [(high + low, high.isupper() | low.isupper() << 1) for high in _DIGITS for low in _DIGITS]
+_NO_RECORD, _ONLY_RECORD = 0, 1
+_given: dict[str, Callable[[], str]] = {}
+
+
+def give_id(prefix: str, source: Callable[[], str]) -> None:
+    """Let the only record of the object with this key prefix, number 1, have the 15-character id that `source` returns.
+
+    For an id that is known from elsewhere and whose number no primary key could hold.
+    """
+    _given[prefix] = source
 
 
 def encode(prefix: str, number: int) -> str:
@@ -43,6 +54,9 @@ def encode(prefix: str, number: int) -> str:
         raise ValueError(f"{prefix!r} is not a key prefix: three letters or digits.")
     if not 0 <= number < _NUMBERS:
         raise ValueError(f"{number} is not a record's number: 0 to {_NUMBERS - 1}.")
+    if number == _ONLY_RECORD and prefix in _given:
+        short = _given[prefix]()
+        return short + _checksum(short)
     digits = []
     while number:
         number, value = divmod(number, len(_DIGITS))
@@ -57,6 +71,8 @@ def encoder(prefix: str) -> Callable[[int], str]:
     Raises `ValueError` when the prefix is not one.
     """
     encode(prefix, 0)
+    if prefix in _given:
+        return partial(encode, prefix)
     # What neighbours have in common: all but the last two digits, two of the checksum's, and bits of the third.
     common: dict[int, tuple[str, str, int]] = {}
     pairs, count, checks = _PAIRS, len(_PAIRS), _CHECKSUM_DIGITS
@@ -85,10 +101,13 @@ def decode(text: str) -> tuple[str, int]:
         raise _malformed(text)
     if len(text) == _LONG and text[_SHORT:] != _checksum(short):
         raise _malformed(text)
-    number = 0
+    prefix, number = short[:_PREFIX_LENGTH], 0
+    if prefix in _given and short == _given[prefix]():
+        return prefix, _ONLY_RECORD
     for letter in short[_PREFIX_LENGTH:]:
         number = number * len(_DIGITS) + _VALUES[letter]
-    return short[:_PREFIX_LENGTH], number
+    # Under its number the only record is not known.
+    return prefix, _NO_RECORD if prefix in _given and number == _ONLY_RECORD else number
 
 
 def to_18(text15: str) -> str:

@@ -8,10 +8,11 @@ An app says in its `objects.py`, which is found by itself:
     expose(Application, api_name="Application__c", external_ids=["Application_Number__c"])
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from django.db import models
 
+from isthmus.access.policy import AnyUser
 from isthmus.objects.actions.rows import ModelRowWriter
 from isthmus.objects.catalogue import (
     all_objects,
@@ -66,6 +67,7 @@ def expose(
     track_changes: bool | None = None,
     read_only: bool = False,
     sharing: Sharing | None = None,
+    access: Callable[[AnyUser, str], bool] | None = None,
 ) -> ObjectType:
     """Make `model` an sObject and return it.
 
@@ -74,6 +76,7 @@ def expose(
     `sharing`: how records are shared; `None`: everybody who may see the object sees all of them, until an administrator
     says otherwise where the model has a field `owner`.
     `track_changes`: whether changes are captured unless an administrator says otherwise; `None`: those of records are.
+    `access`: says whether a user may `read`, `create`, … such records, where grants of the kind `object` do not.
     Raises `InvalidExposure` with what is wrong.
     """
     is_record = getattr(model, "soft_deletes", False)
@@ -95,6 +98,7 @@ def expose(
         undeletable=is_record and not read_only,
         sharing=sharing or _usual_sharing(model),
         track_changes=is_record if track_changes is None else track_changes,
+        access=access,
     )
     register(object_type)
     return object_type

@@ -4,6 +4,7 @@ Coming in, texts are accepted for every type (some clients send nothing else), a
 Going out, each type has one form.
 """
 
+import base64
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
@@ -15,6 +16,7 @@ from django.core.validators import validate_email
 from django.utils.dateparse import parse_date, parse_datetime, parse_time
 
 from isthmus.objects import catalogue
+from isthmus.objects.conf import options
 from isthmus.objects.errors import MalformedId
 from isthmus.objects.object_types import FieldKind, FieldType
 from isthmus.objects.record_ids import decode, encode
@@ -27,6 +29,7 @@ Moment = TypeVar("Moment", date, datetime, time)
 _MAX_SHOWN = 80
 _LONG_RANGE = (-(2**63), 2**63 - 1)
 _INT_RANGE = (-(2**31), 2**31 - 1)
+_BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 _BASIC_OFFSET = re.compile(r"([+-]\d{2})(\d{2})$")
 
 
@@ -216,6 +219,28 @@ def _read_reference(field: FieldType, given: Any) -> int:
     return number
 
 
+def _read_blob(field: FieldType, given: Any) -> bytes:
+    most = min(field.length or options.max_blob_bytes, options.max_blob_bytes)
+    too_large = SaveError("MAXIMUM_SIZE_OF_ATTACHMENT", f"{field.label}: more than {most} bytes", (field.api_name,))
+    if isinstance(given, bytes):
+        # A part of a multipart body is not encoded.
+        found = given
+    elif isinstance(given, str):
+        # Four characters carry three bytes; what cannot fit is not even decoded. Line breaks are for mail.
+        text = given.replace("\r", "").replace("\n", "")
+        if len(text) > most // 3 * 4 + 8:
+            raise BadValue(too_large)
+        # The decoder is more lenient, about padding for one.
+        if len(text) % 4 or not _BASE64.fullmatch(text):
+            raise _wrong_type(field, given)
+        found = base64.b64decode(text)
+    else:
+        raise _wrong_type(field, given)
+    if len(found) > most:
+        raise BadValue(too_large)
+    return found
+
+
 def _read_json(_field: FieldType, given: Any) -> Any:
     return given
 
@@ -240,6 +265,7 @@ _READERS: dict[FieldKind, Callable[[FieldType, Any], Any]] = {
     FieldKind.TIME: _read_time,
     FieldKind.REFERENCE: _read_reference,
     FieldKind.JSON: _read_json,
+    FieldKind.BASE64: _read_blob,
 }
 
 
@@ -263,6 +289,11 @@ def _write_reference(field: FieldType, value: int) -> str | None:
     return None if target is None else encode(target.key_prefix, value)
 
 
+def _write_blob(_field: FieldType, value: Any) -> str | None:
+    # The name of a file is not its content.
+    return base64.b64encode(value).decode() if isinstance(value, bytes | bytearray | memoryview) else None
+
+
 _WRITERS: dict[FieldKind, Callable[[FieldType, Any], Any]] = {
     FieldKind.DOUBLE: _write_number,
     FieldKind.CURRENCY: _write_number,
@@ -272,4 +303,5 @@ _WRITERS: dict[FieldKind, Callable[[FieldType, Any], Any]] = {
     FieldKind.TIME: _write_time,
     FieldKind.REFERENCE: _write_reference,
     FieldKind.ID: _write_reference,
+    FieldKind.BASE64: _write_blob,
 }

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from isthmus.objects.object_types import ObjectType
+from isthmus.objects.object_types import FieldKind, ObjectType
 
 __all__ = ["TriggerPlan", "plan_for"]
 
@@ -31,7 +31,11 @@ def plan_for(object_type: ObjectType) -> TriggerPlan:
     if model is None:
         raise ValueError(f"{object_type.api_name} has no table.")
     columns = {field.attname: str(field.column) for field in model._meta.concrete_fields}
-    shown = {field.attname: field.api_name for field in object_type.fields if field.attname and not field.calculated}
+    shown = {
+        field.attname: field.api_name
+        for field in object_type.fields
+        if field.attname and not field.calculated and field.type is not FieldKind.BASE64
+    }
     recorded = [column for attname, column in columns.items() if attname in shown]
     telling = [column for attname, column in columns.items() if attname in shown and shown[attname] not in _STAMPS]
     primary_key = str(model._meta.pk.column)
