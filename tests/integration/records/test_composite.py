@@ -262,6 +262,16 @@ def test_a_commit_that_fails_undoes_what_it_was_to_keep(transactional_db, api, b
     assert (Account.all_objects.count(), Contact.all_objects.count()) == (2, 0)
 
 
+@pytest.mark.parametrize("all_or_none", [True, False])
+def test_a_reference_that_means_several_records_is_a_failure(api, all_or_none):
+    several = [Contact.objects.create(last_name=name, external_reference="R").record_id for name in "AB"]
+    upsert = part("u", "PATCH", "sobjects/Contact/External_Reference__c/R", {"LastName": "X"})
+    found = composed(api, account(), upsert, part("r", "GET", "sobjects/Contact/@{u.id}"), allOrNone=all_or_none)
+    assert statuses(found) == [400 if all_or_none else 201, 300, 400]
+    assert found[1]["body"] == [f"{BASE}/sobjects/Contact/{record_id}" for record_id in several]
+    assert Account.objects.exists() is not all_or_none
+
+
 def test_events_of_what_is_rolled_back_are_not_delivered(api, event_bus):
     publishing = ensure_permission_set("Publish", "Publish", [("event", "publish", EVENT)])
     assign(publishing, User.objects.get(username="clerk"))
