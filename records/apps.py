@@ -7,3 +7,7 @@ class RecordsConfig(AppConfig):
     name = "records"
     label = "records"
     verbose_name = "Record API"
+
+    def ready(self) -> None:
+        # Importing them declares them.
+        from records import resources  # noqa: F401 - only when the apps are loaded

@@ -91,6 +91,8 @@ def json_value(raw: bytes) -> Any:
         raise BodyRefused("The request body is nested too deep.") from error
     except ValueError as error:
         raise BodyRefused(str(error)) from error
+    if rb"\ud" in raw.lower() and not _is_encodable(found):
+        raise BodyRefused("The request body has half a surrogate pair, which is no character.")
     if _depth_passes(found, MAX_BODY_DEPTH):
         raise BodyRefused(f"The request body is nested deeper than {MAX_BODY_DEPTH} levels.")
     return found
@@ -98,6 +100,16 @@ def json_value(raw: bytes) -> Any:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON value.")
+
+
+def _is_encodable(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    except RecursionError as error:
+        raise BodyRefused("The request body is nested too deep.") from error
+    return True
 
 
 def _depth_passes(value: Any, most: int) -> bool:

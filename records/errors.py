@@ -9,6 +9,11 @@ RecordError
 ├── IdMisplaced           a field that the address gives is in the body, too
 ├── RowsRefused           the write door refused; carries every error of the row
 ├── SeveralRecords        an external id means several records
+├── RecordLimitExceeded   more records than one request takes
+├── ChunkLimitExceeded    the records of one request change their object too often
+├── PartLimitExceeded     more parts, levels or kinds than a composite request takes
+├── PartRefused           a part of a composite request that cannot be one
+├── NoReferredValue       a part refers to a value that no earlier part answered
 ├── ConditionMalformed    a conditional header of a write cannot be read
 ├── PreconditionFailed    the record is not as the caller believes it to be
 ├── ReplicationDateRefused  changes of that time are not told
@@ -24,15 +29,20 @@ from isthmus.objects.results import SaveError
 
 __all__ = [
     "BodyRefused",
+    "ChunkLimitExceeded",
     "ConditionMalformed",
     "FieldUnknown",
     "IdMisplaced",
     "MethodRefused",
+    "NoReferredValue",
     "NoSuchResource",
     "NotReplicateable",
     "ParameterRefused",
+    "PartLimitExceeded",
+    "PartRefused",
     "PreconditionFailed",
     "RecordError",
+    "RecordLimitExceeded",
     "ReplicationDateRefused",
     "RowsRefused",
     "SeveralRecords",
@@ -118,6 +128,47 @@ class SeveralRecords(RecordError):
         super().__init__()
         self.object_name = object_name
         self.record_ids = tuple(record_ids)
+
+
+class RecordLimitExceeded(RecordError):
+    """More records than one request takes."""
+
+    code = "EXCEEDED_ID_LIMIT"
+    status = 400
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"record limit reached. A request takes at most {most} records.")
+
+
+class ChunkLimitExceeded(RecordError):
+    """The records of one request change their object too often."""
+
+    code = "EXCEEDED_MAX_TYPES_LIMIT"
+    status = 400
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"A request takes at most {most} runs of records of one object; sort them by object.")
+
+
+class PartLimitExceeded(RecordError):
+    """More than a composite request takes."""
+
+    code = "LIMIT_EXCEEDED"
+    status = 400
+
+
+class PartRefused(RecordError):
+    """This cannot be part of a composite request."""
+
+    code = "INVALID_INPUT"
+    status = 400
+
+
+class NoReferredValue(RecordError):
+    """Invalid reference specified."""
+
+    code = "PROCESSING_HALTED"
+    status = 400
 
 
 class ConditionMalformed(RecordError):

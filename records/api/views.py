@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 from isthmus import clock
 from isthmus.access import api_use
 from isthmus.objects.capture import acting_as
-from records import resources, routing, versions
+from records import routing, versions
 from records.calls import Answer, Call
 from records.errors import NoSuchResource
 
@@ -23,8 +23,6 @@ __all__ = ["DataView", "VersionsView"]
 _JSON = "application/json;charset=UTF-8"
 _CLIENT = re.compile(r"\bclient\s*=\s*([^,;]{1,80})", re.IGNORECASE)
 _encoder = msgspec.json.Encoder(decimal_format="number")
-
-assert resources  # noqa: S101 - importing them declares them
 
 
 class DataView(APIView):

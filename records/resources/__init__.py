@@ -1,6 +1,7 @@
 """What there is below `/services/data/vNN.0`. Importing this declares every resource, the more special ones first."""
 
 from records.resources import (  # isort: skip
+    composite,
     discovery,
     limits,
     changes,
@@ -12,4 +13,15 @@ from records.resources import (  # isort: skip
     related,
 )
 
-__all__ = ["actions", "changes", "discovery", "event_schemas", "limits", "queries", "recent", "related", "sobjects"]
+__all__ = [
+    "actions",
+    "changes",
+    "composite",
+    "discovery",
+    "event_schemas",
+    "limits",
+    "queries",
+    "recent",
+    "related",
+    "sobjects",
+]

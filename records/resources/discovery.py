@@ -8,7 +8,7 @@ from records.routing import resource
 
 __all__ = ["TOP_LEVEL"]
 
-TOP_LEVEL = ("actions", "limits", "query", "queryAll", "recent", "sobjects", "tabs", "theme")
+TOP_LEVEL = ("actions", "composite", "limits", "query", "queryAll", "recent", "sobjects", "tabs", "theme")
 """Resources that the list of a version names."""
 
 
