@@ -7,3 +7,8 @@ class RecordsConfig(AppConfig):
     name = "records"
     label = "records"
     verbose_name = "Record API"
+
+    def ready(self) -> None:
+        from records import console
+
+        console.register()
