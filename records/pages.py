@@ -14,7 +14,7 @@ from django.contrib import admin
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
@@ -61,8 +61,11 @@ class Asked:
     def of(cls, request: HttpRequest) -> "Asked":
         """Return what this request asks for. Forms send line ends as two characters; here they are one."""
         given = request.GET
+        text = given.get("q", "").replace("\r\n", "\n").replace("\r", "\n")
+        # A field that was pressed, where no script writes it into the query.
+        of_object, _, field = given.get("add", "").partition(".")
         return cls(
-            text=given.get("q", "").replace("\r\n", "\n").replace("\r", "\n"),
+            text=query_texts.with_field(text, of_object, field) if field and len(text) <= MAX_QUERY_LENGTH else text,
             object_name=given.get("object", "").strip(),
             page=given.get("page", "").strip()[:_MAX_LOCATOR],
             with_deleted=given.get("deleted") == "on",
@@ -110,9 +113,6 @@ def explorer(request: HttpRequest) -> HttpResponseBase:
     """Show the objects, the query and its result."""
     asked, schema = Asked.of(request), Schema(_user(request))
     chosen = schema.find(asked.object_name or query_texts.object_name(asked.text[:MAX_QUERY_LENGTH]))
-    if added := request.GET.get("add", ""):
-        of_object, _, field = added.partition(".")
-        return redirect(f"{request.path}?{asked.address(q=query_texts.with_field(asked.text, of_object, field))}")
     is_unknown = bool(asked.object_name) and chosen is None
     context: dict[str, Any] = {
         "asked": asked,
@@ -149,13 +149,13 @@ def explorer(request: HttpRequest) -> HttpResponseBase:
 @require_safe
 @requires("view")
 def download(request: HttpRequest) -> HttpResponseBase:
-    """Give the page of the result that the address names as CSV; lead to the explorer where there is none."""
+    """Give the page of the result that the address names as CSV; show the explorer where there is none."""
     asked = Asked.of(request)
     if asked.is_too_long or not asked.text.strip():
-        return redirect("records_pages:explorer")
+        return explorer(request)
     result = _run(request, asked, Schema(_user(request)))
     if result.problem:
-        return redirect(f"{reverse('records_pages:explorer')}?{asked.address(page=asked.page)}")
+        return explorer(request)
     name = query_texts.object_name(asked.text) or "records"
     answer = HttpResponse(content_type="text/csv;charset=UTF-8")
     answer["Content-Disposition"] = f'attachment; filename="{name}.csv"'
