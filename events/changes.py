@@ -33,6 +33,7 @@ _TYPES: dict[FieldKind, tuple[str, str]] = {
     FieldKind.URL: ("string", "Url"),
     FieldKind.TEXTAREA: ("string", "StringPlusClob"),
     FieldKind.PICKLIST: ("string", "DynamicEnum"),
+    FieldKind.MULTIPICKLIST: ("string", "MultiEnum"),
     FieldKind.REFERENCE: ("string", "ForeignKey:EntityId"),
     FieldKind.JSON: ("string", "StringPlusClob"),
 }

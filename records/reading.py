@@ -15,8 +15,9 @@ from isthmus.objects.object_types import FieldKind, FieldType, ObjectType
 from isthmus.objects.permissions import can_read_field, readable_fields
 from isthmus.objects.reading import live_rows
 from isthmus.objects.record_ids import MAX_PRIMARY_KEY, decode, encode
-from isthmus.objects.wire_values import BadValue, from_wire, to_wire
+from isthmus.objects.wire_values import BadValue, from_wire
 from records.errors import FieldUnknown, NoSuchResource
+from records.wire_columns import rest_value
 
 __all__ = [
     "Stored",
@@ -25,11 +26,11 @@ __all__ = [
     "fields_asked",
     "find",
     "find_by_external_id",
+    "is_seen",
     "key_field",
     "object_of",
     "object_to_write",
     "objects_seen",
-    "rest_value",
 ]
 
 
@@ -57,14 +58,14 @@ class Stored:
 def object_of(api_name: str, user: AbstractUser) -> ObjectType:
     """Return the object of that name, whatever its case. Raises `NoSuchResource` for one that the user may not see."""
     found = object_to_write(api_name)
-    if not _is_seen(found, user):
+    if not is_seen(found, user):
         raise NoSuchResource
     return found
 
 
 def objects_seen(user: AbstractUser) -> list[ObjectType]:
     """Return the objects that the user may see, by name."""
-    return [one for one in catalogue.all_objects() if _is_seen(one, user)]
+    return [one for one in catalogue.all_objects() if is_seen(one, user)]
 
 
 def object_to_write(api_name: str) -> ObjectType:
@@ -138,7 +139,8 @@ def as_json(stored: Stored, fields: Sequence[FieldType], version: str) -> dict[s
     return {"attributes": {"type": stored.object_type.api_name, "url": path}, **values}
 
 
-def _is_seen(object_type: ObjectType, user: AbstractUser) -> bool:
+def is_seen(object_type: ObjectType, user: AbstractUser) -> bool:
+    """Return whether the user may know of the object."""
     # Objects without a model (events, say) are granted by a kind of their own.
     return object_type.model is None or policy.is_granted(user, "object", "read", object_type.api_name)
 
@@ -157,11 +159,3 @@ def _rows(object_type: ObjectType, user: AbstractUser, condition: models.Q) -> l
 
 def _column(field: FieldType) -> str:
     return "pk" if field.type is FieldKind.ID else field.attname
-
-
-def rest_value(field: FieldType, value: Any) -> Any:
-    """Return a value as JSON. Date-times end in `+0000` here, which is the only form that every client takes."""
-    written = to_wire(field, value)
-    if field.type is FieldKind.DATETIME and isinstance(written, str):
-        return written.removesuffix("Z") + "+0000"
-    return written

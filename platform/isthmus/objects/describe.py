@@ -130,7 +130,6 @@ def describe_object(object_type: ObjectType, *, user: AnyUser = None, version: s
 def _describe_field(field: FieldType, object_type: ObjectType, user: AnyUser) -> dict[str, Any]:
     editable = user is None or can_edit_field(user, object_type, field)
     is_id = field.type is FieldKind.ID
-    sortable = field.type not in {FieldKind.TEXTAREA, FieldKind.JSON}
     return {
         "name": field.api_name,
         "label": field.label,
@@ -145,10 +144,10 @@ def _describe_field(field: FieldType, object_type: ObjectType, user: AnyUser) ->
         "createable": field.createable and editable,
         "updateable": field.updateable and editable,
         "permissionable": field.permissionable,
-        "filterable": sortable,
-        "sortable": sortable,
-        "groupable": sortable and field.type not in _NUMBERS | {FieldKind.DATETIME, FieldKind.TIME},
-        "aggregatable": sortable and field.type is not FieldKind.BOOLEAN,
+        "filterable": field.filterable,
+        "sortable": field.sortable,
+        "groupable": field.groupable,
+        "aggregatable": field.aggregatable,
         "unique": field.unique,
         "caseSensitive": field.case_sensitive,
         "externalId": field.external_id,

@@ -1,7 +1,7 @@
 """What an sObject is: its name, its fields, what can be done to it, and who writes it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -34,6 +34,7 @@ class FieldKind(StrEnum):
     URL = "url"
     TEXTAREA = "textarea"
     PICKLIST = "picklist"
+    MULTIPICKLIST = "multipicklist"
     REFERENCE = "reference"
     JSON = "json"
 
@@ -41,6 +42,11 @@ class FieldKind(StrEnum):
     def is_text(self) -> bool:
         """Whether values are free text with a length."""
         return self in _TEXTS
+
+    @property
+    def is_number(self) -> bool:
+        """Whether values can be added up."""
+        return self in _NUMBERS
 
 
 _TEXTS = {
@@ -50,6 +56,17 @@ _TEXTS = {
     FieldKind.URL,
     FieldKind.TEXTAREA,
     FieldKind.PICKLIST,
+    FieldKind.MULTIPICKLIST,
+}
+_NOT_COMPARED = {FieldKind.TEXTAREA, FieldKind.JSON}
+_NUMBERS = {FieldKind.INT, FieldKind.LONG, FieldKind.DOUBLE, FieldKind.CURRENCY, FieldKind.PERCENT}
+_NOT_GROUPED = {
+    FieldKind.DOUBLE,
+    FieldKind.CURRENCY,
+    FieldKind.PERCENT,
+    FieldKind.DATETIME,
+    FieldKind.TIME,
+    FieldKind.MULTIPICKLIST,
 }
 
 
@@ -105,6 +122,26 @@ class FieldType:
     def required(self) -> bool:
         """Whether a new record must come with a value."""
         return self.createable and not self.nillable and not self.has_default
+
+    @property
+    def filterable(self) -> bool:
+        """Whether a query may ask for its values: not for those of any length or shape."""
+        return self.type not in _NOT_COMPARED
+
+    @property
+    def sortable(self) -> bool:
+        """Whether a query may sort by it."""
+        return self.filterable and self.type is not FieldKind.MULTIPICKLIST
+
+    @property
+    def groupable(self) -> bool:
+        """Whether a query may group by it."""
+        return self.filterable and self.type not in _NOT_GROUPED
+
+    @property
+    def aggregatable(self) -> bool:
+        """Whether functions such as MAX may be asked of it."""
+        return self.filterable and self.type not in {FieldKind.BOOLEAN, FieldKind.MULTIPICKLIST}
 
     @property
     def permissionable(self) -> bool:
@@ -167,6 +204,8 @@ class ObjectType:
     """`None`: whoever may see the object sees every record."""
     track_changes: bool = False
     """Whether changes of its records are captured."""
+    _index: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
+    """The fields by name, and the fields of which that was made: other ones ask for it anew."""
 
     @property
     def fields(self) -> Sequence[FieldType]:
@@ -181,12 +220,16 @@ class ObjectType:
     @property
     def external_ids(self) -> tuple[FieldType, ...]:
         """The fields by which outside systems know the records."""
-        return tuple(field for field in self.fields if field.external_id)
+        return tuple(one for one in self.fields if one.external_id)
 
     def find_field(self, api_name: str) -> FieldType | None:
         """Return the field of that API name, whatever its case; `None` when there is none."""
-        wanted = api_name.lower()
-        return next((field for field in self.fields if field.api_name.lower() == wanted), None)
+        fields = self.fields
+        known = self._index.get("fields")
+        if known is None or known[0] is not fields:
+            known = self._index["fields"] = fields, {one.api_name.lower(): one for one in fields}
+        found: FieldType | None = known[1].get(api_name.lower())
+        return found
 
     def field(self, api_name: str) -> FieldType:
         """Return the field of that API name, whatever its case. Raises `UnknownField`."""

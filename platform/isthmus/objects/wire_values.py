@@ -110,6 +110,17 @@ def _read_picklist(field: FieldType, given: Any) -> str:
     return text
 
 
+def _read_multipicklist(field: FieldType, given: Any) -> str:
+    text = _read_text(field, given)
+    values = [value.strip() for value in text.split(";") if value.strip()]
+    known = {offered.value for offered in field.picklist_values}
+    for value in values if field.restricted_picklist else ():
+        if value not in known:
+            message = f"{field.label}: bad value for restricted picklist field: {value[:_MAX_SHOWN]}"
+            raise BadValue(SaveError("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message, (field.api_name,)))
+    return ";".join(dict.fromkeys(values))
+
+
 def _read_boolean(field: FieldType, given: Any) -> bool:
     if isinstance(given, bool):
         return given
@@ -217,6 +228,7 @@ _READERS: dict[FieldKind, Callable[[FieldType, Any], Any]] = {
     FieldKind.URL: _read_text,
     FieldKind.EMAIL: _read_email,
     FieldKind.PICKLIST: _read_picklist,
+    FieldKind.MULTIPICKLIST: _read_multipicklist,
     FieldKind.BOOLEAN: _read_boolean,
     FieldKind.INT: _read_whole,
     FieldKind.LONG: _read_whole,

@@ -1,0 +1,51 @@
+"""Ends a query of the database that takes too long."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import OperationalError, connection, transaction
+
+from records.conf import options
+from records.soql.errors import QueryTimeout
+
+__all__ = ["time_limit"]
+
+_STEPS_BETWEEN_LOOKS = 100_000
+_CANCELED = "57014"
+
+
+@contextmanager
+def time_limit() -> Iterator[None]:
+    """Let what the block asks of the database take `ISTHMUS_RECORDS_QUERY_SECONDS` at most. Raises `QueryTimeout`.
+
+    On PostgreSQL each statement may take that long, on SQLite all of them together.
+    """
+    connection.ensure_connection()
+    limited = _on_postgresql if connection.vendor == "postgresql" else _on_sqlite
+    try:
+        with limited(options.query_seconds):
+            yield
+    except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", "") == _CANCELED or "interrupted" in str(error):
+            raise QueryTimeout from error
+        raise
+
+
+@contextmanager
+def _on_postgresql(seconds: float) -> Iterator[None]:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('statement_timeout', %s, true)", [str(max(1, int(seconds * 1_000)))])
+        yield
+
+
+@contextmanager
+def _on_sqlite(seconds: float) -> Iterator[None]:
+    ends = time.monotonic() + seconds
+    raw: Any = connection.connection
+    raw.set_progress_handler(lambda: int(time.monotonic() > ends), _STEPS_BETWEEN_LOOKS)
+    try:
+        yield
+    finally:
+        raw.set_progress_handler(None, 0)
