@@ -9,5 +9,7 @@ class RecordsConfig(AppConfig):
     verbose_name = "Record API"
 
     def ready(self) -> None:
-        # Importing them declares them.
-        from records import resources  # noqa: F401 - only when the apps are loaded
+        # Importing the resources declares them.
+        from records import console, resources  # noqa: F401 - only when the apps are loaded
+
+        console.register()

@@ -386,6 +386,7 @@ def page_addresses(made: dict[str, object]) -> dict[str, str]:
         "event": "/events/log/1/",
         "subscription": f"/events/subscriptions/{made['subscription'].pk}/",
         "parked": "/events/parked/",
+        "explorer": "/explorer/",
     }
 
 

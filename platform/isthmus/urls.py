@@ -15,6 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     # Last of its kind: an API client is never answered with a page.
     re_path(r"^services(?:/|$)", no_such_resource),
     path("", include("apexrest.page_urls")),
+    path("", include("records.page_urls")),
     path("operations/", include("isthmus.jobs.urls")),
     path("", include("callouts.urls")),
     path("", include("events.urls")),

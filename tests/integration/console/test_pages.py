@@ -16,6 +16,7 @@ PAGES = sorted(
         "batches", "batch", "services", "service", "operation", "version", "invocations",
         "endpoints", "endpoint", "endpoint-test",
         "invocation", "callbacks", "callback", "events", "event-log", "event", "subscription", "parked",
+        "explorer",
     )
 )  # fmt: skip
 
@@ -67,6 +68,7 @@ def test_empty_pages_say_what_they_will_show(watcher):
         "/integration-log/",
         "/queued-callouts/", "/queued-callouts/batches/", f"/api-endpoints{samples.ENDPOINT}",
         "/external-services/", "/external-services/invocations/", "/external-services/callbacks/", "/events/log/",
+        "/explorer/",
     ):  # fmt: skip
         answer = watcher.get(address)
         assert answer.status_code == 200, address
