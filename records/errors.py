@@ -9,6 +9,8 @@ RecordError
 ├── IdMisplaced           a field that the address gives is in the body, too
 ├── RowsRefused           the write door refused; carries every error of the row
 ├── SeveralRecords        an external id means several records
+├── SearchMalformed       a search cannot be read
+├── SearchObjectUnknown   an object that a search names does not exist, or not for this user
 ├── ConditionMalformed    a conditional header of a write cannot be read
 └── PreconditionFailed    the record is not as the caller believes it to be
 """
@@ -30,6 +32,8 @@ __all__ = [
     "PreconditionFailed",
     "RecordError",
     "RowsRefused",
+    "SearchMalformed",
+    "SearchObjectUnknown",
     "SeveralRecords",
 ]
 
@@ -112,6 +116,20 @@ class SeveralRecords(RecordError):
         super().__init__()
         self.object_name = object_name
         self.record_ids = tuple(record_ids)
+
+
+class SearchMalformed(RecordError):
+    """The search cannot be read."""
+
+    code = "MALFORMED_SEARCH"
+    status = 400
+
+
+class SearchObjectUnknown(RecordError):
+    """The object does not exist, or cannot be searched."""
+
+    code = "INVALID_TYPE"
+    status = 400
 
 
 class ConditionMalformed(RecordError):

@@ -8,7 +8,7 @@ from records.routing import resource
 
 __all__ = ["TOP_LEVEL"]
 
-TOP_LEVEL = ("limits", "sobjects")
+TOP_LEVEL = ("limits", "parameterizedSearch", "search", "sobjects")
 """Resources that the list of a version names."""
 
 
