@@ -44,7 +44,7 @@ BEGIN
         regexp_replace(lower(given.text COLLATE "C"), '[^a-z0-9]+', ' ', 'g')
       ELSE
         regexp_replace(replace(regexp_replace(normalize(regexp_replace(
-          lower(normalize(given.text, NFD) COLLATE %(collation)s),
+          lower(normalize(given.text, NFD) COLLATE %(collation)s) COLLATE "C",
           '([a-z])[\\u0300-\\u036f]+', '\\1', 'g'
         ), NFC), '[\\u0300-\\u036f]+', '', 'g'), 'ς', 'σ'), '[^{WORD_CHARACTERS}]+', ' ', 'g')
       END, ' ')) WITH ORDINALITY AS word(word, place)

@@ -27,8 +27,12 @@ def _runs() -> Iterator[str]:
         if category[0] in "LN" or category == "Co":
             start = point if start is None else start
         elif start is not None:
-            yield f"\\U{start:08x}-\\U{point - 1:08x}"
+            yield f"{_escaped(start)}-{_escaped(point - 1)}"
             start = None
+
+
+def _escaped(point: int) -> str:
+    return f"\\u{point:04x}" if point <= 0xFFFF else f"\\U{point:08x}"
 
 
 WORD_CHARACTERS = "".join(_runs())
