@@ -8,6 +8,7 @@ from simple_salesforce.exceptions import SalesforceMalformedRequest
 
 from crm.models import Account, Case, Contact, Lead
 from isthmus.objects import catalogue
+from isthmus.objects.models import ObjectSharing
 from isthmus.objects.registry import expose
 from records import search_index
 from records.checks import check_search_indexes
@@ -361,7 +362,9 @@ def test_deleted_and_unshared_records_are_not_found(api, make_caller):
     user, owner = make_caller("owner", [("object", "read", "Account")])
     Account.objects.create(name="Acme of another")
     Account.objects.create(name="Acme mine", owner=user)
-    assert len(accounts(owner, "acme")) == 2
+    assert accounts(owner, "acme") == ["Acme mine", "Acme of another"]
+    ObjectSharing.objects.create(object_name="Account", default="private")
+    assert accounts(owner, "acme") == ["Acme mine"]
 
 
 def test_who_is_not_logged_in_searches_nothing(api):
