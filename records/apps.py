@@ -1,6 +1,10 @@
 """Where the app joins Django."""
 
-from django.apps import AppConfig
+from typing import Any
+
+from django.apps import AppConfig, apps
+from django.core import checks
+from django.db.models.signals import post_migrate, pre_migrate
 
 
 class RecordsConfig(AppConfig):
@@ -11,5 +15,23 @@ class RecordsConfig(AppConfig):
     def ready(self) -> None:
         # Importing the resources declares them.
         from records import console, resources  # noqa: F401 - only when the apps are loaded
+        from records.checks import check_search_indexes
 
         console.register()
+        # When all tables are there; Django sends one signal for each app.
+        objects = apps.get_app_config("objects")
+        pre_migrate.connect(_before_migration, sender=objects, dispatch_uid="records.search_index")
+        post_migrate.connect(_after_migration, sender=objects, dispatch_uid="records.search_index")
+        checks.register(check_search_indexes, checks.Tags.database)
+
+
+def _before_migration(*, using: str, plan: Any = (), **_: Any) -> None:
+    from records import search_index
+
+    search_index.prepare_for_migration(using, plan)
+
+
+def _after_migration(*, using: str, **_: Any) -> None:
+    from records import search_index
+
+    search_index.synchronise(using)

@@ -14,6 +14,8 @@ RecordError
 ├── PartLimitExceeded     more parts, levels or kinds than a composite request takes
 ├── PartRefused           a part of a composite request that cannot be one
 ├── NoReferredValue       a part refers to a value that no earlier part answered
+├── SearchMalformed       a search cannot be read
+├── SearchObjectUnknown   an object that a search names does not exist, or not for this user
 ├── ConditionMalformed    a conditional header of a write cannot be read
 ├── PreconditionFailed    the record is not as the caller believes it to be
 ├── ReplicationDateRefused  changes of that time are not told
@@ -45,6 +47,8 @@ __all__ = [
     "RecordLimitExceeded",
     "ReplicationDateRefused",
     "RowsRefused",
+    "SearchMalformed",
+    "SearchObjectUnknown",
     "SeveralRecords",
     "TooManyChanges",
 ]
@@ -168,6 +172,20 @@ class NoReferredValue(RecordError):
     """Invalid reference specified."""
 
     code = "PROCESSING_HALTED"
+    status = 400
+
+
+class SearchMalformed(RecordError):
+    """The search cannot be read."""
+
+    code = "MALFORMED_SEARCH"
+    status = 400
+
+
+class SearchObjectUnknown(RecordError):
+    """The object does not exist, or cannot be searched."""
+
+    code = "INVALID_TYPE"
     status = 400
 
 

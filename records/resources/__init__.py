@@ -9,6 +9,7 @@ from records.resources import (  # isort: skip
     actions,
     event_schemas,
     queries,
+    searching,
     sobjects,
     related,
 )
@@ -23,5 +24,6 @@ __all__ = [
     "queries",
     "recent",
     "related",
+    "searching",
     "sobjects",
 ]

@@ -8,7 +8,19 @@ from records.routing import resource
 
 __all__ = ["TOP_LEVEL"]
 
-TOP_LEVEL = ("actions", "composite", "limits", "query", "queryAll", "recent", "sobjects", "tabs", "theme")
+TOP_LEVEL = (
+    "actions",
+    "composite",
+    "limits",
+    "parameterizedSearch",
+    "query",
+    "queryAll",
+    "recent",
+    "search",
+    "sobjects",
+    "tabs",
+    "theme",
+)
 """Resources that the list of a version names."""
 
 

@@ -1,6 +1,7 @@
 """Reads the text of a query. Time grows with the length of the text and nothing else: the parser is LALR(1)."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -31,7 +32,7 @@ from records.soql.statements import (
     TypeOf,
 )
 
-__all__ = ["MAX_CONDITION_DEPTH", "MAX_QUERY_LENGTH", "parse"]
+__all__ = ["MAX_CONDITION_DEPTH", "MAX_QUERY_LENGTH", "parse", "parse_found"]
 
 MAX_QUERY_LENGTH = 100_000
 """Characters of a query."""
@@ -51,14 +52,22 @@ def parse(text: str) -> Query:
     return _parse_again(text) if len(text) <= _REMEMBERED_LENGTH else _parse(text)
 
 
-def _parse(text: str) -> Query:
+def parse_found(text: str, object_name: str) -> Query:
+    """Return the query for what SOSL has in brackets after an object: `Id, Name WHERE … ORDER BY … LIMIT …`.
+
+    Raises what `parse` raises.
+    """
+    return replace(_parse(text, "found"), source=Path((object_name,), 0))
+
+
+def _parse(text: str, start: str = "start") -> Query:
     if len(text) > MAX_QUERY_LENGTH:
         raise MalformedQuery(f"SOQL statements cannot be longer than {MAX_QUERY_LENGTH} characters.")
     for place, letter in enumerate(text):
         if letter == "\x00" or "\ud800" <= letter <= "\udfff":
             raise MalformedQuery(f"unexpected character: U+{ord(letter):04X}", at=place)
     try:
-        found: Any = _parser().parse(text)
+        found: Any = _parser().parse(text, start=start)
     except UnexpectedToken as error:
         raise _unexpected(error.token, len(text)).located(text) from None
     except UnexpectedCharacters as error:
@@ -122,6 +131,9 @@ class _Statements(Transformer[Token, Query]):
             else:
                 given[name] = value
         return Query(selected=selected, source=first, aliases=aliases, purposes=frozenset(purposes), **given)
+
+    def found(self, selected: Any, *parts: tuple[str, Any]) -> Query:
+        return Query(selected=selected, source=Path((), 0), **dict(parts))
 
     def select_list(self, *items: Any) -> tuple[Any, ...]:
         return items
@@ -289,7 +301,14 @@ _WORDS: dict[str, tuple[LiteralKind, Any]] = {
 @lru_cache(maxsize=1)
 def _parser() -> Lark:
     grammar = FilePath(__file__).with_name("grammar.lark").read_text(encoding="utf-8")
-    return Lark(grammar, parser="lalr", lexer="contextual", transformer=_Statements(), maybe_placeholders=False)
+    return Lark(
+        grammar,
+        start=["start", "found"],
+        parser="lalr",
+        lexer="contextual",
+        transformer=_Statements(),
+        maybe_placeholders=False,
+    )
 
 
 def _depth(conditions: Sequence[Condition]) -> int:

@@ -13,14 +13,14 @@ from django.db.models.functions import RowNumber
 from records import recently
 from records.models import QueryCursor
 from records.soql import cursors
-from records.soql.errors import QueryError
+from records.soql.errors import MalformedQuery, QueryError
 from records.soql.groups import plan_groups
-from records.soql.parsing import parse
+from records.soql.parsing import parse, parse_found
 from records.soql.plans import Child, RowPlan, aggregates, plan_rows, source_of
 from records.soql.statements import Function, Query, Selected
 from records.soql.time_limit import time_limit
 
-__all__ = ["MAX_BATCH", "MAX_CHILD_ROWS", "MIN_BATCH", "Asked", "is_count", "located", "next_page", "run"]
+__all__ = ["MAX_BATCH", "MAX_CHILD_ROWS", "MIN_BATCH", "Asked", "is_count", "located", "next_page", "run", "run_among"]
 
 MIN_BATCH, MAX_BATCH = 200, 2_000
 MAX_CHILD_ROWS = 20_000
@@ -64,6 +64,24 @@ def next_page(locator: str, asked: Asked) -> dict[str, Any]:
         for index in filter(None, cursor.child_path.split(".")):
             plan = plan.children[int(index)].plan
         return _page(cursor, place, plan, asked)
+
+
+def run_among(text: str, object_name: str, keys: Sequence[int], asked: Asked) -> list[dict[str, Any]]:
+    """Return what a search wants to know of the records that it found, in their order unless the text names one.
+
+    `text`: `Id, Name WHERE … ORDER BY … LIMIT …`, as SOSL has it in brackets. Raises `QueryError`s.
+    """
+    query = parse_found(text, object_name)
+    with located(text), time_limit():
+        plan = plan_rows(query, source_of(query, asked.user))
+        if plan.children or aggregates(query):
+            raise MalformedQuery("A search returns records, without their children and not in groups", at=0)
+        plan.rows = plan.rows.filter(pk__in=list(keys))
+        if query.order_by:
+            return plan.written(list(plan.limited().values_list(*plan.columns)), asked.base)
+        by_key = {row[0]: row[1:] for row in plan.rows.values_list("pk", *plan.columns)}
+        ranked = [by_key[key] for key in keys if key in by_key][query.offset :]
+        return plan.written(ranked if query.limit is None else ranked[: query.limit], asked.base)
 
 
 def is_count(query: Query) -> bool:
