@@ -3,7 +3,10 @@
 Salesforce: https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/resources_limits.htm
 """
 
+from django.contrib.auth.models import AbstractUser
+
 from isthmus.access.limits import UNLIMITED, all_limits
+from isthmus.objects import sharing
 from isthmus.objects.object_types import ObjectType
 from isthmus.objects.reading import live_rows
 from records import reading
@@ -32,19 +35,21 @@ def limits(_call: Call) -> Answer:
 
 
 def record_count(call: Call) -> Answer:
-    """Count the live records of the objects that `sObjects` names, or of all; unknown names are left out.
+    """Count the live records that the caller sees, of the objects that `sObjects` names or of all of them.
 
-    As Salesforce's, the count is of the object, whoever may see which of its records.
+    Unknown names are left out.
     """
     asked = call.query.get("sObjects")
     wanted = None if asked is None else {name.strip().lower() for name in asked.split(",")}
     seen = [one for one in reading.objects_seen(call.user) if one.model is not None]
     chosen = [one for one in seen if wanted is None or one.api_name.lower() in wanted]
-    return Answer(body={"sObjects": [{"count": _count(one), "name": one.api_name} for one in chosen]})
+    return Answer(body={"sObjects": [{"count": _count(one, call.user), "name": one.api_name} for one in chosen]})
 
 
-def _count(object_type: ObjectType) -> int:
-    return live_rows(object_type.model).count() if object_type.model is not None else 0
+def _count(object_type: ObjectType, user: AbstractUser) -> int:
+    if object_type.model is None:
+        return 0
+    return sharing.visible(user, object_type, live_rows(object_type.model)).count()
 
 
 resource("limits", get=limits)

@@ -7,6 +7,8 @@ from events.conf import options
 from events.platform_events import CredentialConnectionFailed
 from isthmus.access import api_use
 from isthmus.access.limits import UNLIMITED, register_limits_temporarily
+from isthmus.objects import sharing
+from isthmus.objects.models import ObjectSharing, SharingDefault
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -58,3 +60,12 @@ def test_live_records_are_counted_of_what_the_caller_sees(salesforce, api, make_
 def test_limits_are_only_read(api):
     assert api.post("limits", {}).status_code == 405
     assert api.get("limits/nothing").status_code == 404
+
+
+def test_only_records_that_are_shared_are_counted(make_caller):
+    ObjectSharing.objects.create(object_name="Account", default=SharingDefault.PRIVATE)
+    sharing.forget_settings()
+    user, reader = make_caller("reader", [("object", "read", "Account")])
+    Account.objects.create(name="Hidden")
+    Account.objects.create(name="Mine", owner=user)
+    assert reader.get("limits/recordCount", sObjects="Account").json()["sObjects"] == [{"count": 1, "name": "Account"}]

@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from crm.models import Account, Case, Order
 from isthmus.objects import sharing
 from isthmus.objects.models import ObjectSharing, SharingDefault
+from isthmus.objects.record_ids import encode
 
 pytestmark = pytest.mark.django_db
 
@@ -148,3 +149,25 @@ def test_what_keeps_a_record_from_being_deleted_is_named_to_those_who_may_see_it
         answer = caller.delete(f"sobjects/Account/{account.record_id}")
         assert answer.json()[0]["errorCode"] == "DELETE_FAILED"
         assert f"because {named} refer to it" in answer.json()[0]["message"]
+
+
+def test_a_record_that_is_not_shared_is_not_there_live_or_deleted(make_caller, private_accounts):
+    user, caller = make_caller("caller", [*OF_ACCOUNTS, ("field", "edit", "Account.*")])
+    live, gone, mine = (Account.objects.create(name=name) for name in ("Live", "Gone", "Mine"))
+    Account.objects.filter(pk=mine.pk).update(owner=user)
+    for account in (gone, mine):
+        account.delete()
+    missing = encode("001", 999_999)
+
+    def told(record_id):
+        found = [
+            caller.delete("composite/sobjects", ids=record_id),
+            caller.patch("composite/sobjects", {"records": [{"attributes": {"type": "Account"}, "Id": record_id}]}),
+            caller.delete(f"sobjects/Account/{record_id}"),
+            caller.patch(f"sobjects/Account/{record_id}", {"Name": "X"}),
+            caller.get(f"sobjects/Account/{record_id}"),
+        ]
+        return [(answer.status_code, answer.content.decode().replace(record_id, "ID")) for answer in found]
+
+    assert told(live.record_id) == told(gone.record_id) == told(missing)
+    assert "ENTITY_IS_DELETED" in told(mine.record_id)[0][1]

@@ -124,14 +124,16 @@ class _Work:
         found = {instance.pk: instance for instance in rows} if seen else {}
         for draft in _sound(drafts):
             draft.instance = found.get(draft.pk)
-            is_deleted = getattr(draft.instance, "is_deleted", False)
             if draft.instance is None:
+                draft.record_id = None
                 draft.fail("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
-            elif is_deleted and not deleted:
+        row_lookups.check_sharing(self._user, self._object_type, _sound(drafts), self._using)
+        for draft in _sound(drafts):
+            is_deleted = getattr(draft.instance, "is_deleted", False)
+            if is_deleted and not deleted:
                 draft.fail("ENTITY_IS_DELETED", "entity is deleted")
             elif deleted and not is_deleted:
                 draft.fail("UNDELETE_FAILED", "entity is not in the recycle bin")
-        row_lookups.check_sharing(self._user, self._object_type, _sound(drafts), self._using)
 
     def _read_id(self, draft: Draft, call: str) -> None:
         given = next((value for name, value in draft.given.items() if name.lower() == "id"), None)
