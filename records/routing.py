@@ -59,6 +59,8 @@ def find_route(path: str) -> tuple[Route, dict[str, str]]:
 def answer(call: Call) -> Answer:
     """Do what the call asks for. Raises what the resource raises: `IsthmusError`s for what the caller did wrong."""
     route, parts = find_route(call.path)
+    if call.method == "OPTIONS":
+        return Answer(status=204, headers={"Allow": ", ".join(sorted(route.handlers))})
     handler = route.handlers.get("GET" if call.method == "HEAD" else call.method)
     if handler is None:
         raise MethodRefused(call.method, sorted(route.handlers))

@@ -28,3 +28,9 @@ def test_the_version_lists_its_resources(api):
     for name in ("limits", "sobjects", "recent", "actions", "tabs", "theme"):
         assert found[name] == f"/services/data/v60.0/{name}"
         assert api.send("GET", found[name]).status_code == 200
+
+
+def test_options_tell_the_methods_of_a_resource(api):
+    told = api.send("OPTIONS", "sobjects/Account")
+    assert (told.status_code, told["Allow"], told.content) == (204, "GET, POST", b"")
+    assert api.send("OPTIONS", "nowhere").status_code == 404
