@@ -13,7 +13,7 @@ from django.db.models.functions import RowNumber
 from records import recently
 from records.models import QueryCursor
 from records.soql import cursors
-from records.soql.errors import MalformedQuery, QueryError
+from records.soql.errors import MalformedQuery, QueryError, QueryTooComplicated
 from records.soql.groups import plan_groups
 from records.soql.parsing import parse, parse_found
 from records.soql.plans import Child, RowPlan, aggregates, plan_rows, source_of
@@ -24,7 +24,8 @@ __all__ = ["MAX_BATCH", "MAX_CHILD_ROWS", "MIN_BATCH", "Asked", "is_count", "loc
 
 MIN_BATCH, MAX_BATCH = 200, 2_000
 MAX_CHILD_ROWS = 20_000
-"""Children on one page, of all records together; a page ends early rather than hold more."""
+"""Children on one page, of all records together; a page ends early rather than hold more. As many children of children,
+of all levels together; more of them are refused."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +115,7 @@ def _first_page(text: str, plan: RowPlan, asked: Asked, *, locks: bool) -> dict[
     if len(found) > asked.batch_size or (plan.children and _children_fill(found, plan)):
         cursor = cursors.begin(asked.user, text, _keys(plan.limited()), include_deleted=asked.include_deleted)
         return _page(cursor, 0, plan, asked)
-    _read_children(plan, found, text, asked, "")
+    _Children(text, asked).read(plan, found, "")
     _note_looks(plan, found)
     records = plan.written(found, asked.base)
     return {"totalSize": len(records), "done": True, "records": records}
@@ -129,7 +130,7 @@ def _page(cursor: QueryCursor, place: int, plan: RowPlan, asked: Asked) -> dict[
     if plan.children:
         kept = _how_many_fit(plan, [key for key in keys if key in by_key], keys)
     found = [by_key[key] for key in keys[:kept] if key in by_key]
-    _read_children(plan, found, cursor.soql, asked, cursor.child_path)
+    _Children(cursor.soql, asked).read(plan, found, cursor.child_path)
     _note_looks(plan, found)
     end = place + kept
     answer: dict[str, Any] = {"totalSize": cursor.total, "done": end >= cursor.total}
@@ -178,41 +179,57 @@ def _how_many_fit(plan: RowPlan, living: Sequence[int], keys: Sequence[int]) -> 
     return len(keys)
 
 
-def _read_children(plan: RowPlan, rows: Sequence[tuple[Any, ...]], text: str, asked: Asked, path: str) -> None:
-    """Read the children of a page's records, and theirs in turn."""
-    keys = _keys_of_rows(rows, plan)
-    for index, child in enumerate(plan.children):
-        child.found.clear()
-        if keys:
-            child.found.update(_lists_of(child, keys, text, asked, f"{path}.{index}".strip(".")))
+class _Children:
+    """Reads what is below the records of one page."""
 
+    def __init__(self, text: str, asked: Asked) -> None:
+        self._text = text
+        self._asked = asked
+        self._left_below = MAX_CHILD_ROWS
 
-def _lists_of(child: Child, keys: Sequence[int], text: str, asked: Asked, path: str) -> dict[int, Any]:
-    counts = _counts(child, keys)
-    name, plan = child.relationship.field.attname, child.plan
-    rows = plan.rows.filter(**{f"{name}__in": [key for key, count in counts.items() if count]})
-    start, most = plan.query.offset, min(MAX_BATCH, MAX_BATCH if plan.query.limit is None else plan.query.limit)
-    if start or any(count > most for count in counts.values()) or plan.query.limit is not None:
-        place = Window(RowNumber(), partition_by=F(name), order_by=plan.order)
-        rows = rows.annotate(_place=place).filter(_place__gt=start, _place__lte=start + most)
-    found = list(rows.order_by(F(name), *plan.order).values_list(name, *plan.columns))
-    _read_children(plan, [row[1:] for row in found], text, asked, path)
-    records = plan.written([row[1:] for row in found], asked.base)
-    lists: dict[int, Any] = {}
-    for row, record in zip(found, records, strict=True):
-        lists.setdefault(row[0], []).append(record)
-    return {key: _list(child, key, one, counts[key], text, asked, path) for key, one in lists.items()}
+    def read(self, plan: RowPlan, rows: Sequence[tuple[Any, ...]], path: str, *, depth: int = 1) -> None:
+        """Read the children of these records, and theirs in turn. Raises `QueryTooComplicated`.
 
+        `path`: by which queries inside SELECT the records were found; "" for the query itself.
+        """
+        keys = _keys_of_rows(rows, plan)
+        for index, child in enumerate(plan.children):
+            child.found.clear()
+            if keys:
+                child.found.update(self._lists(child, keys, f"{path}.{index}".strip("."), depth))
 
-def _list(child: Child, key: int, records: list[Any], total: int, text: str, asked: Asked, path: str) -> dict[str, Any]:
-    answer: dict[str, Any] = {"totalSize": total, "done": total <= len(records)}
-    if total > len(records):
-        of_one = child.plan.rows.filter(**{child.relationship.field.attname: key}).order_by(*child.plan.order)
-        start, limit = child.plan.query.offset, child.plan.query.limit
-        within = of_one[start : None if limit is None else start + limit]
-        cursor = cursors.begin(asked.user, text, _keys(within), include_deleted=asked.include_deleted, child_path=path)
-        answer["nextRecordsUrl"] = f"{asked.base}/query/{cursors.locator(cursor, len(records))}"
-    return {**answer, "records": records}
+    def _lists(self, child: Child, keys: Sequence[int], path: str, depth: int) -> dict[int, Any]:
+        counts = _counts(child, keys)
+        name, plan = child.relationship.field.attname, child.plan
+        rows = plan.rows.filter(**{f"{name}__in": [key for key, count in counts.items() if count]})
+        start, most = plan.query.offset, MAX_BATCH if plan.query.limit is None else min(MAX_BATCH, plan.query.limit)
+        if depth > 1:
+            self._left_below -= sum(min(count, most) for count in counts.values())
+            if self._left_below < 0:
+                told = f"Below the children are more than {MAX_CHILD_ROWS} records; narrow the sub-queries."
+                raise QueryTooComplicated(told, at=plan.query.source.at)
+        if start or any(count > most for count in counts.values()) or plan.query.limit is not None:
+            place = Window(RowNumber(), partition_by=F(name), order_by=plan.order)
+            rows = rows.annotate(_place=place).filter(_place__gt=start, _place__lte=start + most)
+        found = list(rows.order_by(F(name), *plan.order).values_list(name, *plan.columns))
+        self.read(plan, [row[1:] for row in found], path, depth=depth + 1)
+        records = plan.written([row[1:] for row in found], self._asked.base)
+        lists: dict[int, Any] = {}
+        for row, record in zip(found, records, strict=True):
+            lists.setdefault(row[0], []).append(record)
+        return {key: self._list(child, key, one, counts[key], path) for key, one in lists.items()}
+
+    def _list(self, child: Child, key: int, records: list[Any], total: int, path: str) -> dict[str, Any]:
+        answer: dict[str, Any] = {"totalSize": total, "done": total <= len(records)}
+        if total > len(records):
+            asked, query = self._asked, child.plan.query
+            of_one = child.plan.rows.filter(**{child.relationship.field.attname: key}).order_by(*child.plan.order)
+            within = of_one[query.offset : None if query.limit is None else query.offset + query.limit]
+            cursor = cursors.begin(
+                asked.user, self._text, _keys(within), include_deleted=asked.include_deleted, child_path=path
+            )
+            answer["nextRecordsUrl"] = f"{asked.base}/query/{cursors.locator(cursor, len(records))}"
+        return {**answer, "records": records}
 
 
 def _keys_of_rows(rows: Sequence[tuple[Any, ...]], plan: RowPlan) -> list[int]:

@@ -10,13 +10,15 @@ from django.db.models import Case, Exists, F, OuterRef, When
 from isthmus.objects import sharing
 from isthmus.objects.object_types import FieldType, ObjectType
 from isthmus.objects.permissions import can_read_field, readable_fields, readable_parent
-from records.soql.errors import MalformedQuery, no_such_column, no_such_relationship
+from records.soql.errors import MalformedQuery, QueryTooComplicated, no_such_column, no_such_relationship
 from records.soql.statements import Path
 
 __all__ = ["MAX_PARENTS", "NamedField", "Parent", "Source", "guarded", "guarded_by"]
 
 MAX_PARENTS = 5
 """How many parents a path may go up."""
+MAX_RELATIONSHIPS = 55
+"""How many different parents a query may name. SQLite joins at most 64 tables."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ class Source:
     user: AbstractUser
     aliases: Mapping[str, Path | None] = field(default_factory=dict)
     _found: dict[tuple[str, ...], NamedField] = field(default_factory=dict)
+    _ways: set[str] = field(default_factory=set)
+    """The parents that were gone up to."""
 
     def named(self, path: Path) -> NamedField:
         """Return the field at the end of `path`. Raises `InvalidField`, `MalformedQuery`."""
@@ -106,6 +110,10 @@ class Source:
                 raise no_such_relationship(name, "field path", path.at)
             key = prefix + relationship.field.attname
             guard = self._guard(relationship.target, key)
+            self._ways.add(key)
+            if len(self._ways) > MAX_RELATIONSHIPS:
+                told = f"A query may go up {MAX_RELATIONSHIPS} different ways to parents."
+                raise QueryTooComplicated(told, at=path.at)
             parents.append(Parent(relationship.name, relationship.target, key, guard))
             owner, prefix = relationship.target, f"{prefix}{relationship.field.django_name}__"
         last = owner.find_field(names[-1])

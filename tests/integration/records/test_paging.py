@@ -1,15 +1,17 @@
 """Pages of a query meet, whatever happens in between."""
 
+import threading
 from datetime import timedelta
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
-from crm.models import Account, Contact
+from crm.models import Account, Case, Contact
 from records.models import QueryCursor
 from records.soql import running
 from records.soql.errors import QueryTimeout
+from records.soql.running import MAX_CHILD_ROWS
 from records.soql.time_limit import time_limit
 
 pytestmark = pytest.mark.django_db
@@ -200,3 +202,42 @@ def test_a_query_leaves_the_time_limit_of_the_transaction_around_it(clerk, setti
             cursor.execute("SELECT pg_sleep(1)")
         cursor.execute("SHOW statement_timeout")
         assert cursor.fetchone() == ("7s",)
+
+
+def test_children_of_children_have_a_limit(api):
+    (account,) = make_accounts(1)
+    contacts = Contact.objects.bulk_create([Contact(last_name="C", account=account) for _ in range(11)])
+    each = MAX_CHILD_ROWS // len(contacts) + 1
+    Case.objects.bulk_create([Case(subject="S", contact=contact) for contact in contacts for _ in range(each)])
+    soql = "SELECT Id, (SELECT Id, (SELECT Id FROM Cases) FROM Contacts) FROM Account"
+    refused = api.get("query", q=soql).json()[0]
+    assert (refused["errorCode"], "narrow" in refused["message"]) == ("QUERY_TOO_COMPLICATED", True)
+    narrowed = api.query(soql.replace("FROM Cases", "FROM Cases LIMIT 2"))
+    assert [len(one["Cases"]["records"]) for one in narrowed[0]["Contacts"]["records"]] == [2] * len(contacts)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_queries_of_one_user_at_once_make_room_for_each_other(api, settings):
+    settings.ISTHMUS_RECORDS_CURSORS_PER_USER = 2
+    make_accounts(250)
+    for _ in range(3):
+        first_page(api, "SELECT Id FROM Account")
+    statuses, start = [], threading.Barrier(4)
+
+    def ask():
+        start.wait()
+        for _ in range(3):
+            answer = api.send(
+                "GET", "query", query={"q": "SELECT Id FROM Account"}, Sforce_Query_Options="batchSize=200"
+            )
+            statuses.append(answer.status_code)
+        connections.close_all()
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert statuses == [200] * 12
+    first_page(api, "SELECT Id FROM Account")
+    assert QueryCursor.objects.count() == 2

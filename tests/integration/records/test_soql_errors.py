@@ -6,6 +6,7 @@ import pytest
 
 from crm.models import Account, Contact
 from isthmus.objects.models import ObjectSharing, SharingDefault
+from records.soql.sources import MAX_RELATIONSHIPS
 
 pytestmark = pytest.mark.django_db
 
@@ -181,6 +182,11 @@ def test_records_that_are_not_shared_are_not_found(make_caller):
         "SELECT Account.Name n, COUNT(Id) c FROM Contact GROUP BY Account.Name ORDER BY Account.Name"
     )
     assert [(one["n"], one["c"]) for one in grouped] == [(None, 1), ("Mine", 1)]
+    for having in ("Account.Name != 'Hidden' OR COUNT(Id) > 5", "Account.Name = null OR Account.Name = 'mine'"):
+        kept = reader.query(f"SELECT Account.Name n, COUNT(Id) c FROM Contact GROUP BY Account.Name HAVING {having}")
+        assert sorted(one["n"] or "" for one in kept) == ["", "Mine"]
+    guessed = "SELECT Account.Name n FROM Contact GROUP BY Account.Name HAVING Account.Name = 'Hidden'"
+    assert reader.query(guessed) == []
     ordered = reader.query("SELECT LastName FROM Contact ORDER BY Account.Name NULLS LAST")
     assert [one["LastName"] for one in ordered] == ["Mine", "Hidden"]
 
@@ -219,3 +225,27 @@ def test_what_no_database_holds_cannot_be_asked_for(api, condition, escaped):
     answer = api.get("query", q=f"SELECT Id FROM Account WHERE {condition.format(escaped)}")
     assert (answer.status_code, answer.json()[0]["errorCode"]) == (400, "MALFORMED_QUERY")
     assert "unexpected character" in answer.json()[0]["message"]
+
+
+def test_a_query_names_a_limited_number_of_parents(api):
+    parents = {
+        "Case": {"Account": "Account", "Contact": "Contact", "Parent": "Case"},
+        "Contact": {"Account": "Account"},
+        "Account": {"Parent": "Account"},
+        "User": {},
+    }
+    users = dict.fromkeys(("Owner", "CreatedBy", "LastModifiedBy"), "User")
+    ways, reached = [], [("Case", "")]
+    for _ in range(4):
+        reached = [
+            (parent, f"{way}{name}.")
+            for kind, way in reached
+            for name, parent in ({**parents[kind], **users} if kind != "User" else {}).items()
+        ]
+        ways += [way for _, way in reached]
+    assert len(ways) > MAX_RELATIONSHIPS
+    answers = {}
+    for count in (MAX_RELATIONSHIPS, MAX_RELATIONSHIPS + 1):
+        answers[count] = api.get("query", q=f"SELECT {', '.join(f'{way}Id' for way in ways[:count])} FROM Case")
+    assert answers[MAX_RELATIONSHIPS].status_code == 200
+    assert answers[MAX_RELATIONSHIPS + 1].json()[0]["errorCode"] == "QUERY_TOO_COMPLICATED"
