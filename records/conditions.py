@@ -7,7 +7,7 @@ from email.utils import format_datetime, parsedate_to_datetime
 from records.errors import ConditionMalformed, PreconditionFailed
 from records.reading import Stored
 
-__all__ = ["headers_of", "is_unchanged", "require_unchanged"]
+__all__ = ["headers_of", "is_conditional", "is_unchanged", "require_unchanged"]
 
 
 def headers_of(stored: Stored) -> dict[str, str]:
@@ -25,6 +25,11 @@ def is_unchanged(headers: Mapping[str, str], stored: Stored) -> bool:
         return _names(tags, stored)
     since = _date(headers.get("If-Modified-Since"))
     return since is not None and stored.changed_at is not None and stored.changed_at <= since
+
+
+def is_conditional(headers: Mapping[str, str]) -> bool:
+    """Return whether a write is to be done only if the record is as the caller believes it to be."""
+    return "If-Match" in headers or "If-Unmodified-Since" in headers
 
 
 def require_unchanged(headers: Mapping[str, str], stored: Stored, *, is_write: bool = True) -> None:
@@ -54,6 +59,6 @@ def _date(text: str | None) -> datetime | None:
         return None
     try:
         found = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return found if found.tzinfo is not None else None

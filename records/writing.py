@@ -1,13 +1,13 @@
 """The record API's way to the write door, and its answers in the API's words."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.contrib.auth.models import AbstractUser
 
 from isthmus.objects.actions import save
 from isthmus.objects.object_types import ObjectType
-from isthmus.objects.results import Operation, SaveResult
+from isthmus.objects.results import Operation, SaveError, SaveResult
 from records.errors import RowsRefused, SeveralRecords
 
 __all__ = ["Operation", "error_bodies", "result_body", "save_one"]
@@ -34,14 +34,12 @@ def save_one(
 
 def result_body(result: SaveResult) -> dict[str, Any]:
     """Return what the API answers for a row that was written."""
-    return {"id": result.id, "success": result.success, "errors": error_bodies(result)}
+    return {"id": result.id, "success": result.success, "errors": error_bodies(result.errors)}
 
 
-def error_bodies(result: SaveResult) -> list[dict[str, Any]]:
+def error_bodies(errors: Iterable[SaveError]) -> list[dict[str, Any]]:
     """Return a row's errors as results list them. (A published event has one that tells its identity.)"""
-    return [
-        {"statusCode": error.code, "message": error.message, "fields": list(error.fields)} for error in result.errors
-    ]
+    return [{"statusCode": error.code, "message": error.message, "fields": list(error.fields)} for error in errors]
 
 
 def _status(operation: Operation, result: SaveResult) -> int:

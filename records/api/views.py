@@ -31,6 +31,7 @@ class DataView(APIView):
     """Everything below `/services/data/vNN.0`."""
 
     http_method_names = ("get", "post", "put", "patch", "delete", "head", "options")
+    is_authenticated = False
 
     @property
     def default_response_headers(self) -> dict[str, str]:
@@ -45,6 +46,11 @@ class DataView(APIView):
         api_use.require_allowance()
         if not versions.is_answered(kwargs["version"]):
             raise NoSuchResource
+
+    def perform_authentication(self, request: Request) -> None:
+        """Find out who calls, and note whether anybody does: who could not be found out is not asked for again."""
+        super().perform_authentication(request)
+        self.is_authenticated = request.auth is not None
 
     def answer(self, request: Request, version: str, path: str) -> HttpResponse:
         """Answer whatever method it is."""
@@ -62,7 +68,7 @@ class DataView(APIView):
     def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
         """Tell how much of the allowance is used, and count."""
         final = super().finalize_response(request, response, *args, **kwargs)
-        if isinstance(request, Request) and request.auth is not None:
+        if self.is_authenticated:
             api_use.set_limit_info(final)
             api_use.note(
                 api_use.Call(

@@ -16,7 +16,7 @@ from isthmus.errors import IsthmusError
 from isthmus.objects import catalogue
 from isthmus.objects.actions import save
 from isthmus.objects.errors import MalformedId
-from isthmus.objects.object_types import FieldKind, ObjectType
+from isthmus.objects.object_types import FieldKind
 from isthmus.objects.record_ids import decode
 from isthmus.objects.results import Operation, SaveError, SaveResult
 from records import reading, writing
@@ -45,10 +45,6 @@ MAX_IDS = 2_000
 MAX_IDS_IN_ADDRESS = 800
 """Records that one request reads, when its address names them."""
 
-_ROLLED_BACK = SaveError(
-    "ALL_OR_NONE_OPERATION_ROLLED_BACK",
-    "Record rolled back because not all records were valid and the request was using AllOrNone header",
-)
 _NOT_THERE = SaveError("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
 
 
@@ -75,16 +71,17 @@ def update(user: AbstractUser, body: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def upsert(user: AbstractUser, object_name: str, field_name: str, body: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Create or change records of one object by what `field_name` holds. Otherwise as `create`."""
-    object_type = reading.object_to_write(object_name, user)
+    object_type = reading.object_of(object_name, user)
     field = object_type.find_field(field_name)
-    key = field if field is not None and field.type is FieldKind.ID else reading.key_field(object_type, field_name)
+    if field is None or field.type is not FieldKind.ID:
+        field = reading.external_id_field(object_type, field_name, user)
     rows = []
     for name, record in _records(body):
         given = shapes.as_object(record.get("attributes", {}), f"{name}.attributes").get("type")
         if given is not None and (not isinstance(given, str) or given.lower() != object_type.api_name.lower()):
             raise BodyRefused(f"{name} must be a record of {object_type}, which the address names.")
         rows.append(_Row(object_type.api_name, _values(record)))
-    results = _save(user, Operation.UPSERT, rows, all_or_none=_all_or_none(body), external_id_field=key.api_name)
+    results = _save(user, Operation.UPSERT, rows, all_or_none=_all_or_none(body), external_id_field=field.api_name)
     return [{**_told(result), "created": result.created} for result in results]
 
 
@@ -167,7 +164,7 @@ def _save(
         undo = all_or_none and not all(result.success for result in results)
         if undo:
             transaction.set_rollback(True)
-    return [_rolled_back(result) for result in results] if undo else results
+    return [result.rolled_back() for result in results] if undo else results
 
 
 def _save_chunk(
@@ -177,10 +174,9 @@ def _save_chunk(
     if rows[0].error is not None:
         return [SaveResult.failed([row.error or _NOT_THERE]) for row in rows]
     try:
-        object_type = _object_type(rows[0].object_name, operation, user)
         return save(
             user,
-            object_type,
+            reading.object_of(rows[0].object_name, user),
             operation,
             [row.values for row in rows],
             external_id_field=external_id_field,
@@ -190,15 +186,6 @@ def _save_chunk(
         if error.status >= 500:
             raise
         return [SaveResult.failed([SaveError(error.code, error.message, error.fields)]) for _ in rows]
-
-
-def _object_type(name: str, operation: Operation, user: AbstractUser) -> ObjectType:
-    is_new = operation in {Operation.CREATE, Operation.UPSERT}
-    return reading.object_to_write(name, user) if is_new else reading.object_of(name, user)
-
-
-def _rolled_back(result: SaveResult) -> SaveResult:
-    return SaveResult.failed([_ROLLED_BACK], None if result.created else result.id) if result.success else result
 
 
 def _told(result: SaveResult) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from django.db import transaction
 from isthmus.errors import IsthmusError
 from isthmus.objects.actions import save
 from isthmus.objects.object_types import ObjectType
-from isthmus.objects.relationships import child_of
-from isthmus.objects.results import Operation, SaveError, SaveResult
-from records import reading
+from isthmus.objects.permissions import readable_child
+from isthmus.objects.results import ROLLED_BACK, Operation, SaveError, SaveResult
+from records import reading, writing
 from records.calls import Answer, Call
 from records.composite import shapes
 from records.errors import PartLimitExceeded, RecordLimitExceeded
@@ -27,8 +27,6 @@ MAX_RECORDS = 200
 MAX_LEVELS = 5
 MAX_TYPES = 5
 """Different objects in one tree."""
-
-_NOT_ITS_FAULT = "ALL_OR_NONE_OPERATION_ROLLED_BACK"
 
 
 @dataclass(eq=False)
@@ -51,9 +49,9 @@ class _Node:
 
 def create(call: Call, object_name: str) -> Answer:
     """Create the trees in the body of a call. Raises what is wrong with the whole."""
-    root = reading.object_to_write(object_name, call.user)
+    root = reading.object_of(object_name, call.user)
     records = shapes.as_list(call.json_object().get("records"), "records")
-    levels = list(_levels(root, records))
+    levels = list(_levels(call.user, root, records))
     nodes = [node for level in levels for node in level]
     _note_repeated_names(nodes)
     if not _failed(nodes):
@@ -70,7 +68,7 @@ def create(call: Call, object_name: str) -> Answer:
     return Answer(status=201, body={"hasErrors": False, "results": results})
 
 
-def _levels(root: ObjectType, records: Sequence[Any]) -> Iterator[list[_Node]]:
+def _levels(user: AbstractUser, root: ObjectType, records: Sequence[Any]) -> Iterator[list[_Node]]:
     """Yield the nodes level by level, from the top."""
     found = [(_node(record, f"records[{place}]", root), record) for place, record in enumerate(records)]
     count, types = 0, {root}
@@ -81,7 +79,7 @@ def _levels(root: ObjectType, records: Sequence[Any]) -> Iterator[list[_Node]]:
         types |= {node.object_type for node, _ in found}
         if len(types) > MAX_TYPES:
             raise PartLimitExceeded(f"A tree has records of at most {MAX_TYPES} objects.")
-        below = [child for node, record in found for child in _children(node, record)]
+        below = [child for node, record in found for child in _children(user, node, record)]
         yield [node for node, _ in found]
         found = below
 
@@ -101,7 +99,7 @@ def _node(given: Any, name: str, object_type: ObjectType, parent: _Node | None =
     return node
 
 
-def _children(node: _Node, record: Mapping[str, Any]) -> Iterator[tuple[_Node, Any]]:
+def _children(user: AbstractUser, node: _Node, record: Mapping[str, Any]) -> Iterator[tuple[_Node, Any]]:
     depth, above = 1, node.parent
     while above is not None:
         depth, above = depth + 1, above.parent
@@ -110,7 +108,7 @@ def _children(node: _Node, record: Mapping[str, Any]) -> Iterator[tuple[_Node, A
             continue
         if depth >= MAX_LEVELS:
             raise PartLimitExceeded(f"A tree has at most {MAX_LEVELS} levels.")
-        relationship = child_of(node.object_type, name)
+        relationship = readable_child(user, node.object_type, name)
         if relationship is None:
             message = f"No such relationship '{name}' on sobject of type {node.object_type}"
             node.errors.append(SaveError("INVALID_FIELD", message, (name,)))
@@ -140,7 +138,7 @@ def _write(user: AbstractUser, level: Sequence[_Node]) -> None:
         for node, result in zip(nodes, _saved(user, object_type, [node.row() for node in nodes]), strict=True):
             node.record_id = result.id or ""
             if not result.success:
-                node.errors += [error for error in result.errors if error.code != _NOT_ITS_FAULT]
+                node.errors += [error for error in result.errors if error != ROLLED_BACK]
 
 
 def _saved(user: AbstractUser, object_type: ObjectType, rows: Sequence[Mapping[str, Any]]) -> list[SaveResult]:
@@ -157,7 +155,4 @@ def _failed(nodes: Sequence[_Node]) -> list[_Node]:
 
 
 def _refused(node: _Node) -> dict[str, Any]:
-    errors = [
-        {"statusCode": error.code, "message": error.message, "fields": list(error.fields)} for error in node.errors
-    ]
-    return {"referenceId": node.reference_id, "errors": errors}
+    return {"referenceId": node.reference_id, "errors": writing.error_bodies(node.errors)}

@@ -9,9 +9,9 @@ from django.contrib.auth.models import User
 from isthmus.objects import catalogue
 from isthmus.objects.errors import MalformedId
 from isthmus.objects.object_types import FieldKind, FieldType, ObjectType
-from isthmus.objects.permissions import can_read_field, readable_fields
+from isthmus.objects.permissions import readable_children, readable_fields
 from isthmus.objects.record_ids import decode
-from isthmus.objects.relationships import ChildRelationship, child_relationships
+from isthmus.objects.relationships import ChildRelationship
 from records import reading
 from records.errors import NoSuchResource
 
@@ -71,8 +71,8 @@ class Schema:
         """Return what refers to records of the object, as far as the user sees the other object and its field."""
         return [
             child
-            for child in child_relationships(object_type)
-            if self.find(child.owner.api_name) is child.owner and can_read_field(self._user, child.owner, child.field)
+            for child in readable_children(self._user, object_type)
+            if self.find(child.owner.api_name) is child.owner
         ]
 
     def object_of_id(self, text: str) -> str:

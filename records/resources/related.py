@@ -13,10 +13,10 @@ from django.db import models
 from isthmus.objects import sharing
 from isthmus.objects.errors import MalformedId
 from isthmus.objects.object_types import FieldKind, FieldType, ObjectType
-from isthmus.objects.permissions import can_read_field, may
+from isthmus.objects.permissions import can_read_field, readable_child, readable_parent
 from isthmus.objects.reading import live_rows
 from isthmus.objects.record_ids import MAX_PRIMARY_KEY, decode
-from isthmus.objects.relationships import ChildRelationship, child_of, parent_of
+from isthmus.objects.relationships import ChildRelationship
 from records import reading
 from records.calls import Answer, Call
 from records.errors import MethodRefused, NoSuchResource, ParameterRefused
@@ -40,7 +40,7 @@ def read(call: Call, name: str, first: str, rest: str) -> Answer:
     if not _is_id(object_type, first):
         return sobjects.read_by_external_id(call, name, first, rest)
     stored, last = _follow(call, object_type, first, rest)
-    children = child_of(stored.object_type, last) if last else None
+    children = readable_child(call.user, stored.object_type, last) if last else None
     if children is not None:
         return _list(call, stored, children, f"{call.base}/sobjects/{object_type}/{first}/{quote(rest)}")
     if last:
@@ -51,7 +51,7 @@ def read(call: Call, name: str, first: str, rest: str) -> Answer:
 
 def change(call: Call, name: str, first: str, rest: str) -> Answer:
     """Change the record at the end of the path."""
-    object_type = reading.object_to_write(name, call.user)
+    object_type = reading.object_of(name, call.user)
     if not _is_id(object_type, first):
         return sobjects.upsert(call, name, first, rest)
     return sobjects.change(call, _record_at(call, name, first, rest))
@@ -78,11 +78,11 @@ def _is_id(object_type: ObjectType, piece: str) -> bool:
 
 def _record_at(call: Call, name: str, record_id: str, path: str) -> reading.Stored:
     stored, last = _follow(call, reading.object_of(name, call.user), record_id, path)
-    if last and (child_of(stored.object_type, last) is not None or _blob_field(call, stored, last) is not None):
-        raise MethodRefused(call.method, _READ_ONLY)
-    if last:
+    if not last:
+        return stored
+    if readable_child(call.user, stored.object_type, last) is None and _blob_field(call, stored, last) is None:
         raise NoSuchResource
-    return stored
+    raise MethodRefused(call.method, _READ_ONLY)
 
 
 def _follow(call: Call, object_type: ObjectType, record_id: str, path: str) -> tuple[reading.Stored, str]:
@@ -92,13 +92,11 @@ def _follow(call: Call, object_type: ObjectType, record_id: str, path: str) -> t
         raise ParameterRefused(f"A path follows at most {MAX_DEPTH} relationships.")
     stored = reading.find(object_type, record_id, call.user)
     for place, name in enumerate(names):
-        parent = parent_of(stored.object_type, name)
+        parent = readable_parent(call.user, stored.object_type, name)
         if parent is None:
             if place < len(names) - 1:
                 raise NoSuchResource
             return stored, name
-        if not can_read_field(call.user, stored.object_type, parent.field) or not may(call.user, parent.target, "read"):
-            raise NoSuchResource
         key = stored.row[parent.field.attname]
         if key is None:
             raise NoSuchResource(f"The record has no {parent.name}.")
@@ -108,7 +106,7 @@ def _follow(call: Call, object_type: ObjectType, record_id: str, path: str) -> t
 
 def _list(call: Call, stored: reading.Stored, children: ChildRelationship, path: str) -> Answer:
     owner, model = children.owner, children.owner.model
-    if model is None or not may(call.user, owner, "read") or not can_read_field(call.user, owner, children.field):
+    if model is None:
         raise NoSuchResource
     fields = reading.fields_asked(owner, call.query.get("fields"), call.user)
     rows: models.QuerySet[Any] = live_rows(model).filter(**{children.field.attname: stored.pk})

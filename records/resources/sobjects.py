@@ -4,8 +4,11 @@ Paths: https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
+
+from django.db import router, transaction
 
 from isthmus.objects.describe import summarize_object
 from isthmus.objects.object_types import FieldType, ObjectType
@@ -31,7 +34,7 @@ def describe_shortly(call: Call, name: str) -> Answer:
 
 def create(call: Call, name: str) -> Answer:
     """Create a record."""
-    object_type = reading.object_to_write(name, call.user)
+    object_type = reading.object_of(name, call.user)
     result = writing.save_one(call.user, object_type, Operation.CREATE, _fields(call))
     if object_type.model is not None and result.id is not None:
         _note(call, object_type, decode(result.id)[1])
@@ -75,17 +78,17 @@ def read_by_external_id(call: Call, name: str, field: str, value: str) -> Answer
 
 def upsert(call: Call, name: str, field: str, value: str) -> Answer:
     """Create or update the record that an outside system knows by this value."""
-    object_type = reading.object_to_write(name, call.user)
+    object_type = reading.object_of(name, call.user)
     if field.lower() == "id":
         return change(call, reading.find(object_type, value, call.user))
-    key = reading.key_field(object_type, field)
+    key = reading.external_id_field(object_type, field, call.user)
     row = _fields(call)
     _refuse_in_body(row, key.api_name)
-    if call.flag("updateOnly") or "If-Match" in call.headers or "If-Unmodified-Since" in call.headers:
-        conditions.require_unchanged(call.headers, _only(call, object_type, field, value))
-    result = writing.save_one(
-        call.user, object_type, Operation.UPSERT, {**row, key.api_name: value}, external_id_field=key.api_name
-    )
+    is_there = call.flag("updateOnly") or conditions.is_conditional(call.headers)
+    with _unchanged(call, _only(call, object_type, field, value)) if is_there else nullcontext():
+        result = writing.save_one(
+            call.user, object_type, Operation.UPSERT, {**row, key.api_name: value}, external_id_field=key.api_name
+        )
     if object_type.model is not None and result.id is not None:
         _note(call, object_type, decode(result.id)[1])
     body = {**writing.result_body(result), "created": result.created}
@@ -105,8 +108,8 @@ def change(call: Call, stored: reading.Stored) -> Answer:
     """Change the record as the body says."""
     row = _fields(call)
     _refuse_in_body(row, "Id")
-    conditions.require_unchanged(call.headers, stored)
-    writing.save_one(call.user, stored.object_type, Operation.UPDATE, {**row, "Id": stored.record_id})
+    with _unchanged(call, stored):
+        writing.save_one(call.user, stored.object_type, Operation.UPDATE, {**row, "Id": stored.record_id})
     _note(call, stored.object_type, stored.pk)
     return Answer(status=204)
 
@@ -125,6 +128,18 @@ def given(call: Call, stored: reading.Stored, fields: Sequence[FieldType]) -> An
     if conditions.is_unchanged(call.headers, stored):
         return Answer(status=304, headers=headers)
     return Answer(body=reading.as_json(stored, fields, call.version), headers=headers)
+
+
+@contextmanager
+def _unchanged(call: Call, stored: reading.Stored) -> Iterator[None]:
+    """Let the block write the record if it is as the caller believes it to be; nobody changes it in between."""
+    model = stored.object_type.model
+    if model is None or not conditions.is_conditional(call.headers):
+        yield
+        return
+    with transaction.atomic(using=router.db_for_write(model)):
+        conditions.require_unchanged(call.headers, reading.held(stored, call.user))
+        yield
 
 
 def _note(call: Call, object_type: ObjectType, pk: int) -> None:

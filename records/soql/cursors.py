@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from django.contrib.auth.models import AbstractUser
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from isthmus import clock
 from isthmus.objects.errors import MalformedId
@@ -89,11 +89,13 @@ def keys_of(cursor: QueryCursor, start: int, count: int) -> "Sequence[int]":
 
 def _make_room(user: AbstractUser) -> None:
     """Remove cursors that nobody can use any more, and the user's oldest when there are too many."""
-    QueryCursor.objects.filter(used_at__lte=clock.now() - _lifetime()).delete()
     of_user = QueryCursor.objects.filter(user_id=user.pk).order_by(F("used_at").desc(), "-pk")
     too_many = list(of_user.values_list("pk", flat=True)[options.cursors_per_user - 1 :])
-    if too_many:
-        QueryCursor.objects.filter(pk__in=too_many).delete()
+    unwanted = QueryCursor.objects.filter(Q(used_at__lte=clock.now() - _lifetime()) | Q(pk__in=too_many))
+    # Those that somebody else is removing right now are left to them: two who wait for each other would both fail.
+    held = list(unwanted.select_for_update(skip_locked=True).order_by("pk").values_list("pk", flat=True))
+    if held:
+        QueryCursor.objects.filter(pk__in=held).delete()
 
 
 def _lifetime() -> timedelta:

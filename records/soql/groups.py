@@ -3,7 +3,7 @@ CUBE (at most eight).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import combinations
 from typing import Any
@@ -214,13 +214,11 @@ def _total(plan: GroupPlan, function: Function) -> tuple[str, Operand]:
 def _of_group(plan: GroupPlan, expression: Expression) -> Operand:
     if isinstance(expression, Function) and expression.name in AGGREGATES:
         return operand(plan.source, expression)
-    named = _by_alias(plan, expression)
-    if named is not None:
-        return plan.totals.get(named) or plan.keys[named]
-    key = plan.identities.get(_identity(plan.source, expression))
-    if key is None:
+    named = _by_alias(plan, expression) or plan.identities.get(_identity(plan.source, expression))
+    if named is None:
         raise MalformedQuery(f"Field must be grouped or aggregated: {expression}"[:120], at=expression.at)
-    return plan.keys[key]
+    # Of a key the database knows, beside groups, nothing but the very expression that it groups by.
+    return plan.totals.get(named) or replace(plan.keys[named], named=None)
 
 
 def _ordered(plan: GroupPlan, ordering: Ordering) -> tuple[str, Operand, Ordering]:
@@ -239,7 +237,7 @@ def _by_alias(plan: GroupPlan, expression: Expression) -> str | None:
     if not isinstance(expression, Path) or len(expression.names) != 1:
         return None
     name = expression.names[0]
-    if plan.source.object_type.find_field(name) is not None:
+    if plan.source.has_field(name):
         return None
     shown = next((one for one in plan.shown if one.name.lower() == name.lower() and not one.is_grouping), None)
     return None if shown is None else shown.source

@@ -1,5 +1,6 @@
 """Reads the text of a query. Time grows with the length of the text and nothing else: the parser is LALR(1)."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
@@ -31,6 +32,7 @@ from records.soql.statements import (
     Selected,
     TypeOf,
 )
+from records.soql.texts import unescaped
 
 __all__ = ["MAX_CONDITION_DEPTH", "MAX_QUERY_LENGTH", "parse", "parse_found"]
 
@@ -44,6 +46,8 @@ _MAX_LIMIT = 2**31 - 1
 _REMEMBERED_LENGTH = 4_000
 _MAX_SHOWN = 60
 _MAX_EXPONENT = 400
+_NO_CHARACTER = re.compile("[\x00\ud800-\udfff]")
+"""What no database holds, written as it is or by an escape: NUL, and half a surrogate pair."""
 
 
 def parse(text: str) -> Query:
@@ -63,9 +67,8 @@ def parse_found(text: str, object_name: str) -> Query:
 def _parse(text: str, start: str = "start") -> Query:
     if len(text) > MAX_QUERY_LENGTH:
         raise MalformedQuery(f"SOQL statements cannot be longer than {MAX_QUERY_LENGTH} characters.")
-    for place, letter in enumerate(text):
-        if letter == "\x00" or "\ud800" <= letter <= "\udfff":
-            raise MalformedQuery(f"unexpected character: U+{ord(letter):04X}", at=place)
+    if (refused := _NO_CHARACTER.search(text)) is not None:
+        raise MalformedQuery(_no_character(refused), at=refused.start()).located(text)
     try:
         found: Any = _parser().parse(text, start=start)
     except UnexpectedToken as error:
@@ -108,6 +111,10 @@ def _unexpected_character(text: str, place: int) -> MalformedQuery:
         if len(word) > _MAX_SHOWN:
             break
     return MalformedQuery(f"unexpected token: '{_shortened(word)}'", at=place)
+
+
+def _no_character(found: re.Match[str]) -> str:
+    return f"unexpected character: U+{ord(found[0]):04X}"
 
 
 def _shortened(text: str) -> str:
@@ -255,6 +262,8 @@ class _Statements(Transformer[Token, Query]):
         if len(raw) > MAX_STRING_LENGTH:
             told = f"a text in a query has at most {MAX_STRING_LENGTH} characters"
             raise MalformedQuery(told, at=token.start_pos)
+        if (refused := _NO_CHARACTER.search(unescaped(raw))) is not None:
+            raise MalformedQuery(_no_character(refused), at=token.start_pos)
         return Literal(LiteralKind.STRING, raw, token.start_pos or 0)
 
     def number(self, token: Token) -> Literal:

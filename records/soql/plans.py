@@ -15,9 +15,9 @@ from django.db.models.functions import Lower
 from isthmus.objects import catalogue, sharing
 from isthmus.objects.errors import UnknownObject
 from isthmus.objects.object_types import FieldKind, FieldType, ObjectType
-from isthmus.objects.permissions import can_read_field, may
+from isthmus.objects.permissions import may, readable_child
 from isthmus.objects.reading import live_rows
-from isthmus.objects.relationships import ChildRelationship, child_of
+from isthmus.objects.relationships import ChildRelationship
 from records import reading
 from records.soql.conditions import ConditionCompiler
 from records.soql.errors import (
@@ -50,6 +50,7 @@ __all__ = [
     "RowPlan",
     "aggregates",
     "chosen_rows",
+    "every_row",
     "inner_values",
     "order_expression",
     "plan_rows",
@@ -95,8 +96,15 @@ class RowPlan:
 
     def limited(self) -> "QuerySet[Any]":
         """Return the rows within LIMIT and OFFSET."""
-        start = self.query.offset
-        return self.rows.order_by(*self.order)[start : None if self.query.limit is None else start + self.query.limit]
+        return self._within_limits(self.rows.order_by(*self.order))
+
+    def count(self) -> int:
+        """Return how many rows there are within LIMIT and OFFSET."""
+        return self._within_limits(self.rows.order_by()).count()
+
+    def _within_limits(self, rows: "QuerySet[Any]") -> "QuerySet[Any]":
+        start, limit = self.query.offset, self.query.limit
+        return rows[start : None if limit is None else start + limit]
 
     def written(self, rows: Sequence[tuple[Any, ...]], base: str) -> list[dict[str, Any]]:
         """Return the rows as JSON. `rows`: what the database gave for `columns`."""
@@ -333,12 +341,8 @@ class _Selection:
 
     def _relationship(self, query: Query) -> ChildRelationship:
         names = self._source.own_names(query.source.names)
-        found = child_of(self._plan.object_type, names[-1]) if len(names) == 1 else None
-        if (
-            found is None
-            or not may(self._source.user, found.owner, "read")
-            or not can_read_field(self._source.user, found.owner, found.field)
-        ):
+        found = readable_child(self._source.user, self._plan.object_type, names[0]) if len(names) == 1 else None
+        if found is None:
             raise no_such_relationship(str(query.source), "FROM part of query call", query.source.at)
         return found
 

@@ -41,17 +41,19 @@ class Asked:
 def run(text: str, asked: Asked) -> dict[str, Any]:
     """Return the answer to a query, or the first page of it. Raises `QueryError`s with their place in the text."""
     query = parse(text)
+    # A lock is of use to a transaction that goes on after the query.
+    is_inside = connection.in_atomic_block
     with located(text), time_limit():
         source = source_of(query, asked.user)
         if is_count(query):
             # LIMIT counts for what is counted.
             plan = plan_rows(replace(query, selected=()), source, include_deleted=asked.include_deleted)
-            return {"totalSize": plan.limited().order_by().count(), "done": True, "records": []}
+            return {"totalSize": plan.count(), "done": True, "records": []}
         if aggregates(query):
             groups = plan_groups(query, source, include_deleted=asked.include_deleted).found()
             return {"totalSize": len(groups), "done": True, "records": groups}
         plan = plan_rows(query, source, include_deleted=asked.include_deleted)
-        return _first_page(text, plan, asked)
+        return _first_page(text, plan, asked, locks=is_inside and "UPDATE" in query.purposes)
 
 
 def next_page(locator: str, asked: Asked) -> dict[str, Any]:
@@ -106,8 +108,8 @@ def located(text: str) -> Iterator[None]:
         raise error.located(text) from None
 
 
-def _first_page(text: str, plan: RowPlan, asked: Asked) -> dict[str, Any]:
-    rows = _locked(plan, plan.limited())
+def _first_page(text: str, plan: RowPlan, asked: Asked, *, locks: bool) -> dict[str, Any]:
+    rows = plan.limited().select_for_update(of=("self",)) if locks else plan.limited()
     found = list(rows.values_list(*plan.columns)[: asked.batch_size + 1])
     if len(found) > asked.batch_size or (plan.children and _children_fill(found, plan)):
         cursor = cursors.begin(asked.user, text, _keys(plan.limited()), include_deleted=asked.include_deleted)
@@ -140,13 +142,6 @@ def _note_looks(plan: RowPlan, rows: Sequence[tuple[Any, ...]]) -> None:
     """Remember that a person looked at the records, if the query says so."""
     if plan.query.purposes & {"VIEW", "REFERENCE"}:
         recently.note(plan.source.user, plan.object_type, _keys_of_rows(rows, plan))
-
-
-def _locked(plan: RowPlan, rows: "QuerySet[Any]") -> "QuerySet[Any]":
-    """Return the rows, locked if the query says so and there is a transaction that outlives it."""
-    if "UPDATE" not in plan.query.purposes or not connection.features.has_select_for_update:
-        return rows
-    return rows.select_for_update(of=("self",)) if connection.in_atomic_block else rows
 
 
 def _keys(rows: "QuerySet[Any]") -> Iterator[int]:

@@ -9,9 +9,7 @@ from django.db.models import Case, Exists, F, OuterRef, When
 
 from isthmus.objects import sharing
 from isthmus.objects.object_types import FieldType, ObjectType
-from isthmus.objects.permissions import can_read_field, may
-from isthmus.objects.reading import live_rows
-from isthmus.objects.relationships import parent_of
+from isthmus.objects.permissions import can_read_field, readable_fields, readable_parent
 from records.soql.errors import MalformedQuery, no_such_column, no_such_relationship
 from records.soql.statements import Path
 
@@ -73,8 +71,13 @@ class Source:
 
     def fields(self, chosen: Callable[[FieldType], bool]) -> list[NamedField]:
         """Return the object's own fields that the user may read and for which `chosen` says so."""
-        readable = [one for one in self.object_type.fields if can_read_field(self.user, self.object_type, one)]
+        readable = readable_fields(self.user, self.object_type)
         return [NamedField(one, self.object_type, one.attname) for one in readable if chosen(one)]
+
+    def has_field(self, name: str) -> bool:
+        """Return whether the object has a field of that name that the user may read."""
+        found = self.object_type.find_field(name)
+        return found is not None and can_read_field(self.user, self.object_type, found)
 
     def own_names(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Return the path without the name of the object itself, or an alias, at its beginning."""
@@ -98,12 +101,8 @@ class Source:
             raise MalformedQuery(f"A path may go up at most {MAX_PARENTS} parents.", at=path.at)
         owner, prefix, parents = self.object_type, "", []
         for name in names[:-1]:
-            relationship = parent_of(owner, name)
-            if (
-                relationship is None
-                or not can_read_field(self.user, owner, relationship.field)
-                or not may(self.user, relationship.target, "read")
-            ):
+            relationship = readable_parent(self.user, owner, name)
+            if relationship is None:
                 raise no_such_relationship(name, "field path", path.at)
             key = prefix + relationship.field.attname
             guard = self._guard(relationship.target, key)
@@ -117,7 +116,7 @@ class Source:
     def _guard(self, target: ObjectType, key: str) -> Any:
         if target.model is None or sharing.sees_everything(self.user, target):
             return None
-        return Exists(sharing.visible(self.user, target, live_rows(target.model).filter(pk=OuterRef(key))))
+        return Exists(sharing.visible(self.user, target, target.model._base_manager.filter(pk=OuterRef(key))))
 
 
 def guarded(column: str, parents: tuple[Parent, ...]) -> Any:

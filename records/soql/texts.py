@@ -3,9 +3,13 @@
 Escapes: https://developer.salesforce.com/docs/atlas.en-us.soql_sosl.meta/soql_sosl/sforce_api_calls_soql_select_quotedstringescapes.htm
 """
 
+import re
+
 __all__ = ["letters_of", "unescaped"]
 
 _CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
+_HEX = "[0-9a-fA-F]"
+_CODE = re.compile(rf"\\[uU](?:([dD][89abAB]{_HEX}{{2}})\\[uU]([dD][c-fC-F]{_HEX}{{2}})|({_HEX}{{4}}))")
 
 
 def unescaped(raw: str) -> str:
@@ -22,12 +26,16 @@ def letters_of(raw: str) -> list[tuple[str, bool]]:
             found.append((letter, False))
             place += 1
             continue
-        follows = raw[place + 1]
-        code = raw[place + 2 : place + 6]
-        if follows in "uU" and len(code) == 4 and all(digit in "0123456789abcdefABCDEF" for digit in code):
-            found.append((chr(int(code, 16)), True))
-            place += 6
+        code = _CODE.match(raw, place)
+        if code is not None:
+            # Two halves of a surrogate pair are one letter.
+            letter = b"".join(int(half, 16).to_bytes(2) for half in code.groups() if half).decode(
+                "utf-16-be", "surrogatepass"
+            )
+            found.append((letter, True))
+            place = code.end()
             continue
+        follows = raw[place + 1]
         found.append((_CONTROLS.get(follows.lower(), follows), True))
         place += 2
     return found

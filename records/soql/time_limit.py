@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import OperationalError, connection, transaction
 
+from isthmus.database_troubles import sqlstate_of
 from records.conf import options
 from records.soql.errors import QueryTimeout
 
@@ -14,6 +15,7 @@ __all__ = ["time_limit"]
 
 _STEPS_BETWEEN_LOOKS = 100_000
 _CANCELED = "57014"
+_SET_TIMEOUT = "SELECT set_config('statement_timeout', %s, true)"
 
 
 @contextmanager
@@ -28,16 +30,26 @@ def time_limit() -> Iterator[None]:
         with limited(options.query_seconds):
             yield
     except OperationalError as error:
-        if getattr(error.__cause__, "sqlstate", "") == _CANCELED or "interrupted" in str(error):
+        if sqlstate_of(error) == _CANCELED or "interrupted" in str(error):
             raise QueryTimeout from error
         raise
 
 
 @contextmanager
 def _on_postgresql(seconds: float) -> Iterator[None]:
+    is_inside = connection.in_atomic_block
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('statement_timeout', %s, true)", [str(max(1, int(seconds * 1_000)))])
+        before = _statement_timeout(cursor) if is_inside else ""
+        cursor.execute(_SET_TIMEOUT, [str(max(1, int(seconds * 1_000)))])
         yield
+        if is_inside:
+            # What is set lasts as long as the outermost transaction, whose other statements have a limit of their own.
+            cursor.execute(_SET_TIMEOUT, [before])
+
+
+def _statement_timeout(cursor: Any) -> str:
+    cursor.execute("SELECT current_setting('statement_timeout')")
+    return str(cursor.fetchone()[0])
 
 
 @contextmanager

@@ -84,6 +84,9 @@ def _number(field: FieldType, literal: Literal) -> Any:
     number: Decimal = literal.value
     if number == number.to_integral_value() and abs(number) <= _LARGEST:
         return int(number)
+    if not field.precision and field.type not in {FieldKind.INT, FieldKind.LONG}:
+        # A floating column is compared with what it could hold; beyond that is infinity.
+        return float(number)
     if field.type in {FieldKind.INT, FieldKind.LONG}:
         # Stays on the right side of every value that the column can hold.
         return float(max(min(number, Decimal(_LARGEST)), Decimal(-_LARGEST)))

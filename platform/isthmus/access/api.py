@@ -29,6 +29,7 @@ from isthmus.access import known_tokens
 from isthmus.access.client_address import client_address
 from isthmus.access.conf import AccessOptions
 from isthmus.access.models import ApiClient, Scope
+from isthmus.database_troubles import Trouble, trouble_of
 from isthmus.errors import IsthmusError
 from isthmus.logs import get_logger
 
@@ -166,9 +167,25 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
         return error_answer(400, "BAD_REQUEST", "The request is not one that this server takes.")
     if isinstance(error, UnreadablePostError):
         return error_answer(400, "CLIENT_NOT_ACCESSIBLE", "The request body could not be read to its end.")
+    if (trouble := trouble_of(error)) is not None:
+        status, code, told, wait_seconds = _TROUBLES[trouble]
+        log.warning("api.database_trouble", error_code=code, exc_info=error)
+        return error_answer(status, code, told, headers={"Retry-After": str(wait_seconds)})
     log.error("api.failed", error_code="UNKNOWN_EXCEPTION", exc_info=error)
     told = f"An unexpected error occurred. Give this id to support: {correlation.current_or_new()}"
     return error_answer(500, "UNKNOWN_EXCEPTION", told)
+
+
+_TROUBLES: Mapping[Trouble, tuple[int, str, str, int]] = {
+    Trouble.CONFLICT: (
+        400,
+        "UNABLE_TO_LOCK_ROW",
+        "unable to obtain exclusive access to this record: somebody else is changing it. Try again.",
+        1,
+    ),
+    Trouble.UNAVAILABLE: (503, "SERVER_UNAVAILABLE", "The database cannot be reached. Try again later.", 5),
+}
+"""Status, code, message, and after how many seconds to try again."""
 
 
 def _roll_back() -> None:

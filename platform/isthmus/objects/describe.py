@@ -8,8 +8,9 @@ from typing import Any
 from django.db.models.deletion import CASCADE, PROTECT, RESTRICT
 
 from isthmus.access.policy import AnyUser
+from isthmus.objects import catalogue
 from isthmus.objects.object_types import FieldKind, FieldType, ObjectType, PicklistValue
-from isthmus.objects.permissions import can_edit_field, can_read_field, may
+from isthmus.objects.permissions import can_edit_field, can_read_field, may, may_refer_to, readable_children
 from isthmus.objects.relationships import ChildRelationship, child_relationships, on_delete
 
 __all__ = ["API_VERSION", "describe_object", "summarize_object"]
@@ -118,13 +119,12 @@ def summarize_object(object_type: ObjectType, *, user: AnyUser = None, version: 
 def describe_object(object_type: ObjectType, *, user: AnyUser = None, version: str = API_VERSION) -> dict[str, Any]:
     """Return the full description. With a `user`, only the fields that this user sees, as this user may use them."""
     fields = [field for field in object_type.fields if user is None or can_read_field(user, object_type, field)]
+    children = child_relationships(object_type) if user is None else readable_children(user, object_type)
     return {
         **summarize_object(object_type, user=user, version=version),
         **{name: [] for name in _EMPTY_OF_OBJECT},
         "supportedScopes": [{"label": f"All {object_type.label_plural.lower()}", "name": "everything"}],
-        "childRelationships": [
-            _describe_child(child) for child in child_relationships(object_type) if _is_seen(user, child)
-        ],
+        "childRelationships": [_describe_child(child) for child in children],
         "fields": [_describe_field(field, object_type, user) for field in fields],
     }
 
@@ -132,6 +132,7 @@ def describe_object(object_type: ObjectType, *, user: AnyUser = None, version: s
 def _describe_field(field: FieldType, object_type: ObjectType, user: AnyUser) -> dict[str, Any]:
     editable = user is None or can_edit_field(user, object_type, field)
     is_id = field.type is FieldKind.ID
+    targets = [] if is_id else [name for name in field.reference_to if _may_name(user, name)]
     return {
         "name": field.api_name,
         "label": field.label,
@@ -164,8 +165,8 @@ def _describe_field(field: FieldType, object_type: ObjectType, user: AnyUser) ->
         "extraTypeInfo": "plaintextarea" if field.type is FieldKind.TEXTAREA else None,
         "restrictedPicklist": field.restricted_picklist,
         "picklistValues": [_describe_value(field, value) for value in field.picklist_values],
-        "referenceTo": [] if is_id else list(field.reference_to),
-        "relationshipName": field.relationship_name or None,
+        "referenceTo": targets,
+        "relationshipName": (field.relationship_name or None) if targets else None,
         "cascadeDelete": on_delete(field, object_type) is CASCADE,
         "restrictedDelete": on_delete(field, object_type) in (PROTECT, RESTRICT),
         **dict.fromkeys(_FALSE_OF_FIELD, False),
@@ -196,8 +197,8 @@ def _describe_child(child: ChildRelationship) -> dict[str, Any]:
     }
 
 
-def _is_seen(user: AnyUser, child: ChildRelationship) -> bool:
-    return user is None or (may(user, child.owner, "read") and can_read_field(user, child.owner, child.field))
+def _may_name(user: AnyUser, object_name: str) -> bool:
+    return user is None or may_refer_to(user, catalogue.get_object(object_name))
 
 
 def _may(user: AnyUser, action: str, object_type: ObjectType) -> bool:

@@ -12,6 +12,13 @@ from isthmus.access.policy import AnyUser
 from isthmus.access.registry import GrantKey, GrantKind
 from isthmus.objects import catalogue
 from isthmus.objects.object_types import FieldType, ObjectType
+from isthmus.objects.relationships import (
+    ChildRelationship,
+    ParentRelationship,
+    child_of,
+    child_relationships,
+    parent_of,
+)
 from isthmus.objects.results import Operation
 
 __all__ = [
@@ -21,7 +28,11 @@ __all__ = [
     "can_edit_field",
     "can_read_field",
     "may",
+    "may_refer_to",
+    "readable_child",
+    "readable_children",
     "readable_fields",
+    "readable_parent",
     "require_operation",
 ]
 
@@ -41,6 +52,14 @@ def may(user: AnyUser, object_type: ObjectType, action: str) -> bool:
     if object_type.access is not None:
         return object_type.access(user, action)
     return object_type.model is None or policy.is_granted(user, "object", action, object_type.api_name)
+
+
+def may_refer_to(user: AnyUser, target: ObjectType) -> bool:
+    """Return whether the user may know and name the object as what a field refers to.
+
+    Everybody may refer to users; records are not for those who may not see their kind.
+    """
+    return not getattr(target.model, "soft_deletes", False) or may(user, target, "read")
 
 
 def require_operation(user: AnyUser, object_type: ObjectType, operation: Operation) -> None:
@@ -65,6 +84,32 @@ def can_edit_field(user: AnyUser, object_type: ObjectType, field: FieldType) -> 
 def readable_fields(user: AnyUser, object_type: ObjectType) -> list[FieldType]:
     """Return the fields that the user sees, given that they see the object."""
     return [field for field in object_type.fields if can_read_field(user, object_type, field)]
+
+
+def readable_parent(user: AnyUser, object_type: ObjectType, name: str) -> ParentRelationship | None:
+    """Return the parent of that relationship name, whatever its case; `None` without one, or one for this user.
+
+    To follow it takes the field that names the parent, and the parent's object.
+    """
+    found = parent_of(object_type, name)
+    if found is None or not can_read_field(user, object_type, found.field) or not may(user, found.target, "read"):
+        return None
+    return found
+
+
+def readable_child(user: AnyUser, object_type: ObjectType, name: str) -> ChildRelationship | None:
+    """Return the children of that relationship name, whatever its case; `None` without any, or any for this user."""
+    found = child_of(object_type, name)
+    return found if found is not None and _is_readable(user, found) else None
+
+
+def readable_children(user: AnyUser, object_type: ObjectType) -> list[ChildRelationship]:
+    """Return everything that refers to records of the object, as far as the user sees it."""
+    return [one for one in child_relationships(object_type) if _is_readable(user, one)]
+
+
+def _is_readable(user: AnyUser, child: ChildRelationship) -> bool:
+    return may(user, child.owner, "read") and can_read_field(user, child.owner, child.field)
 
 
 def _object_targets() -> Iterable[str]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Operation", "SaveError", "SaveResult"]
+__all__ = ["ROLLED_BACK", "Operation", "SaveError", "SaveResult"]
 
 
 class Operation(StrEnum):
@@ -28,6 +28,13 @@ class SaveError:
     """API names of the fields at fault."""
 
 
+ROLLED_BACK = SaveError(
+    "ALL_OR_NONE_OPERATION_ROLLED_BACK",
+    "Record rolled back because not all records were valid and the request was using AllOrNone header",
+)
+"""Nothing is wrong with the row itself: another one failed, and all were to be written or none."""
+
+
 @dataclass(frozen=True)
 class SaveResult:
     """What became of one row."""
@@ -46,3 +53,7 @@ class SaveResult:
     ) -> "SaveResult":
         """Return the result of a row that was not written."""
         return cls(id=record_id, created=False, success=False, errors=tuple(errors), candidates=candidates)
+
+    def rolled_back(self) -> "SaveResult":
+        """Return the result once everything was undone: a failure stays what it was."""
+        return SaveResult.failed([ROLLED_BACK], None if self.created else self.id) if self.success else self

@@ -5,6 +5,7 @@ Going out, each type has one form.
 """
 
 import base64
+import math
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
@@ -159,7 +160,10 @@ def _read_whole(field: FieldType, given: Any) -> int:
 def _read_fraction(field: FieldType, given: Any) -> Decimal | float:
     number = _read_decimal(field, given)
     if not field.precision:
-        return float(number)
+        found = float(number)
+        if math.isinf(found):
+            raise _out_of_range(field, given)
+        return found
     if number.adjusted() >= field.precision - field.scale:
         raise _out_of_range(field, given)
     rounded = number.quantize(Decimal(1).scaleb(-field.scale), rounding=ROUND_HALF_UP)
@@ -206,7 +210,9 @@ def _parsed(field: FieldType, given: Any, parse: Callable[[str], Moment | None])
 
 
 def _read_reference(field: FieldType, given: Any) -> int:
-    wrong = SaveError("MALFORMED_ID", f"{field.label}: id value of incorrect type: {given}", (field.api_name,))
+    wrong = SaveError(
+        "MALFORMED_ID", f"{field.label}: id value of incorrect type: {str(given)[:_MAX_SHOWN]}", (field.api_name,)
+    )
     if not isinstance(given, str):
         raise BadValue(wrong)
     try:

@@ -168,10 +168,12 @@ def test_reading_is_for_those_who_may(api, make_caller):
 
 
 def test_refusals_of_a_whole_object_are_told_by_record(make_caller):
-    _, writer = make_caller("writer", everything_about("Account"))
+    _, writer = make_caller("writer", [*everything_about("Account"), ("object", "read", "Contact")])
     lead = Lead.objects.create(last_name="A", company="B")
-    results = created(writer, of("Account", Name="A"), of("Lead", LastName="B", Company="C"))
-    assert codes(results) == [[], ["INSUFFICIENT_ACCESS"]]
+    results = created(
+        writer, of("Account", Name="A"), of("Contact", LastName="B"), of("Lead", LastName="B", Company="C")
+    )
+    assert codes(results) == [[], ["INSUFFICIENT_ACCESS"], ["NOT_FOUND"]]
     answer = writer.patch(PATH, {"records": [of("Lead", Id=lead.record_id, LastName="X")]}).json()
     unknown = writer.patch(PATH, {"records": [of("Nothing", Id=lead.record_id, LastName="X")]}).json()
     assert answer == unknown

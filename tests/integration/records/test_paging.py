@@ -3,12 +3,14 @@
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from crm.models import Account, Contact
 from records.models import QueryCursor
 from records.soql import running
+from records.soql.errors import QueryTimeout
+from records.soql.time_limit import time_limit
 
 pytestmark = pytest.mark.django_db
 
@@ -184,3 +186,17 @@ def test_plan_and_columns(api):
     told = [(one["columnName"], one["displayName"], one["aggregate"]) for one in answer["columnMetadata"]]
     assert told == [("Name", "Name", False), ("expr0", "COUNT(Id)", True), ("m", "m", True)]
     assert api.get("query", q="SELECT Nmae FROM Account", columns="true").json()[0]["errorCode"] == "INVALID_FIELD"
+
+
+def test_a_query_leaves_the_time_limit_of_the_transaction_around_it(clerk, settings):
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has no limit of its own")
+    asked = running.Asked(user=clerk[0], base="/services/data/v67.0")
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = '7s'")
+        running.run("SELECT Id FROM Account", asked)
+        settings.ISTHMUS_RECORDS_QUERY_SECONDS = 0.001
+        with pytest.raises(QueryTimeout), time_limit():
+            cursor.execute("SELECT pg_sleep(1)")
+        cursor.execute("SHOW statement_timeout")
+        assert cursor.fetchone() == ("7s",)

@@ -1,6 +1,9 @@
 """Single records through simple-salesforce, unmodified, and what is refused."""
 
+import threading
+
 import pytest
+from django.db import connections
 from simple_salesforce.exceptions import (
     SalesforceExpiredSession,
     SalesforceMalformedRequest,
@@ -10,6 +13,7 @@ from simple_salesforce.exceptions import (
 
 from crm.models import Account, Case, Contact
 from isthmus.access import api_use
+from tests.integration.records.conftest import Api
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -130,7 +134,7 @@ def test_who_may_not(api, make_caller):
     account = Account.objects.create(name="Acme", phone="1", industry="Energy")
     _, stranger = make_caller("stranger", [])
     assert stranger.get(f"sobjects/Account/{account.record_id}").status_code == 404
-    assert stranger.post("sobjects/Account", {"Name": "X"}).status_code == 403
+    assert stranger.post("sobjects/Account", {"Name": "X"}).status_code == 404
     assert [one["name"] for one in stranger.get("sobjects").json()["sobjects"]] == ["Organization"]
     _, reader = make_caller("reader", [("object", "read", "Account"), ("field", "read", "Account.Phone")])
     found = reader.get(f"sobjects/Account/{account.record_id}").json()
@@ -174,3 +178,40 @@ def test_refusals_are_told_as_the_clients_read_them(salesforce):
         salesforce.Lead.create({"FirstName": "Ann"})
     assert [one["errorCode"] for one in refused.value.content] == ["REQUIRED_FIELD_MISSING"]
     assert sorted(refused.value.content[0]["fields"]) == ["Company", "LastName"]
+
+
+@pytest.mark.parametrize(
+    "date", ["Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "Mon, 01 Jan 2020 00:00:00 +9999999999"]
+)
+def test_a_date_beyond_the_calendar_is_none(api, date):
+    account = Account.objects.create(name="Acme")
+    path = f"sobjects/Account/{account.record_id}"
+    assert api.send("GET", path, If_Modified_Since=date).status_code == 200
+    assert api.patch(path, {"Phone": "1"}, If_Unmodified_Since=date).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "path", ["event/eventSchema/%00", "sobjects/%00", "sobjects/Account/%00", "sobjects/%00/eventSchema"]
+)
+def test_a_nul_in_the_address_names_nothing(api, path):
+    assert api.send("GET", path).status_code == 404
+
+
+def test_nobody_comes_between_a_condition_and_its_write(api):
+    """Of several who read the same version and write if it is unchanged, one writes."""
+    account = Account.objects.create(name="Acme", phone="0")
+    path = f"sobjects/Account/{account.record_id}"
+    tag = api.get(path)["ETag"]
+    start, statuses = threading.Barrier(4), []
+
+    def write(number):
+        start.wait()
+        statuses.append(Api(api.token).send("PATCH", path, {"Phone": str(number)}, If_Match=tag).status_code)
+        connections.close_all()
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(1, 5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(statuses) == [204, 412, 412, 412]

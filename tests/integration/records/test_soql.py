@@ -302,3 +302,25 @@ def test_relative_dates_are_spans_of_days(api, crm):
     assert names(api, "SELECT Name FROM Opportunity WHERE CloseDate >= TODAY ORDER BY CloseDate") == ["0", "1", "40"]
     assert names(api, "SELECT Name FROM Opportunity WHERE CloseDate IN (TODAY, TOMORROW) ORDER BY Name") == ["0", "1"]
     assert names(api, "SELECT Name FROM Opportunity WHERE CloseDate > NEXT_N_DAYS:30") == ["40"]
+
+
+def test_a_count_has_limits(api, crm):
+    assert api.get("query", q="SELECT COUNT() FROM Account LIMIT 2").json()["totalSize"] == 2
+    assert api.get("query", q="SELECT COUNT() FROM Account LIMIT 5 OFFSET 2").json()["totalSize"] == 1
+    assert api.get("query", q="SELECT COUNT() FROM Account LIMIT 0").json()["totalSize"] == 0
+    for soql in ("SELECT Id FROM Account LIMIT 0", "SELECT COUNT() FROM Account LIMIT 0"):
+        assert api.get("query", explain=soql).json()["plans"][0]["cardinality"] == 0
+
+
+@pytest.mark.parametrize("having", ["NOT Parent.Name = 'x' OR COUNT(Id) > 5", "Parent.Name != 'x'", "n != 'x'"])
+def test_having_names_what_is_grouped_by(api, crm, having):
+    found = api.query(f"SELECT Parent.Name n, COUNT(Id) c FROM Account GROUP BY Parent.Name HAVING {having}")
+    assert sorted((one["n"] or "", one["c"]) for one in found) == [("", 2), ("Acme", 1)]
+    found = api.query("SELECT Parent.Name n FROM Account GROUP BY Parent.Name HAVING Parent.Name = 'ACME'")
+    assert [one["n"] for one in found] == ["Acme"]
+
+
+def test_an_escape_beyond_the_basic_plane_is_two(api, db):
+    Account.objects.create(name="Smile \U0001f600")
+    assert len(api.query(r"SELECT Id FROM Account WHERE Name = 'Smile \ud83d\ude00'")) == 1
+    assert len(api.query(r"SELECT Id FROM Account WHERE Name LIKE '%\uD83D\uDE00'")) == 1

@@ -1,5 +1,7 @@
 """What is wrong with a query is told with Salesforce's code, in its words, and with the place."""
 
+import re
+
 import pytest
 
 from crm.models import Account, Contact
@@ -181,3 +183,39 @@ def test_records_that_are_not_shared_are_not_found(make_caller):
     assert [(one["n"], one["c"]) for one in grouped] == [(None, 1), ("Mine", 1)]
     ordered = reader.query("SELECT LastName FROM Contact ORDER BY Account.Name NULLS LAST")
     assert [one["LastName"] for one in ordered] == ["Mine", "Hidden"]
+
+
+def test_a_plan_tells_of_nothing_that_the_user_does_not_see(make_caller):
+    ObjectSharing.objects.create(object_name="Account", default=SharingDefault.PRIVATE)
+    user, reader = make_caller("reader", [*FIELDS, ("field", "read", "Account.*")])
+    Account.objects.create(name="Mine", owner=user)
+    for number in range(5):
+        Account.objects.create(name=f"Hidden {number}")
+    for soql in (
+        "SELECT Id FROM Account",
+        "SELECT Id FROM Account WHERE Name LIKE 'Hidden%'",
+        "SELECT Id, Account.Name FROM Contact WHERE Account.Name = 'Hidden 1'",
+        "SELECT COUNT() FROM Account",
+    ):
+        answer = reader.get("query", explain=soql)
+        plan = answer.json()["plans"][0]
+        assert plan["sobjectCardinality"] <= 1
+        assert plan["cardinality"] <= 1
+        assert {note["tableEnumOrId"] for note in plan["notes"]} <= {"", "Account", "Contact"}
+        assert not re.search("crm_|auth_|cost|[0-9] rows", answer.content.decode())
+
+
+def test_an_alias_does_not_tell_of_a_field_that_is_not_granted(make_caller):
+    Contact.objects.create(last_name="Ann", phone="1")
+    _, reader = make_caller("reader", FIELDS)
+    for alias in ("Phone", "Nothing"):
+        soql = f"SELECT LastName, COUNT(Id) {alias} FROM Contact GROUP BY LastName ORDER BY {alias}"
+        assert reader.query(soql)[0][alias] == 1
+
+
+@pytest.mark.parametrize("escaped", [r"\u0000", r"\ud800", r"a\udfff"])
+@pytest.mark.parametrize("condition", ["Name = '{}'", "Name LIKE '{}%'", "Name IN ('{}')"])
+def test_what_no_database_holds_cannot_be_asked_for(api, condition, escaped):
+    answer = api.get("query", q=f"SELECT Id FROM Account WHERE {condition.format(escaped)}")
+    assert (answer.status_code, answer.json()[0]["errorCode"]) == (400, "MALFORMED_QUERY")
+    assert "unexpected character" in answer.json()[0]["message"]

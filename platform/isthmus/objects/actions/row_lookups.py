@@ -7,14 +7,24 @@ from typing import Any
 from django.db import connections, models
 from django.db.models.functions import Lower
 
-from isthmus.access import policy
 from isthmus.access.policy import AnyUser
 from isthmus.objects import catalogue, sharing
 from isthmus.objects.actions.drafts import Draft, Lookup
 from isthmus.objects.object_types import FieldType, ObjectType
+from isthmus.objects.permissions import may_refer_to
 from isthmus.objects.record_ids import MAX_PRIMARY_KEY, encode
 
-__all__ = ["check_references", "check_sharing", "check_unique", "fold", "hold_values", "matching", "resolve_lookups"]
+__all__ = [
+    "check_references",
+    "check_sharing",
+    "check_unique",
+    "fold",
+    "hold_values",
+    "matching",
+    "refuse_reference",
+    "resolve_lookups",
+    "seen_of",
+]
 
 
 def fold(field: FieldType, value: Any) -> Any:
@@ -73,13 +83,10 @@ def resolve_lookups(user: AnyUser, drafts: Sequence[Draft], using: str) -> None:
         external_id = asking[0][1].external_id
         target = catalogue.get_object(target_name)
         wanted = {lookup.value for _, lookup in asking if lookup.value is not None}
-        readable = _may_refer_to(user, target)
-        found = _shared(user, target, matching(target, external_id, wanted, using), using) if readable else {}
+        found = _shared(user, target, matching(target, external_id, wanted, using), using)
         for draft, lookup in asking:
             targets = found.get(fold(external_id, lookup.value), [])
-            if not readable:
-                _refuse_reference(draft, lookup.reference)
-            elif len(targets) == 1:
+            if len(targets) == 1:
                 draft.values[lookup.reference.attname] = targets[0].pk
             else:
                 problem = "more than one record found" if targets else "not found"
@@ -94,10 +101,16 @@ def _shared(
     model = target.model
     if model is None or not found or sharing.sees_everything(user, target):
         return found
-    pks = [record.pk for records in found.values() for record in records]
-    rows = sharing.visible(user, target, model._base_manager.using(using).filter(pk__in=pks))
-    seen = set(rows.values_list("pk", flat=True))
+    seen = seen_of(user, target, [record.pk for records in found.values() for record in records], using)
     return {value: [record for record in records if record.pk in seen] for value, records in found.items()}
+
+
+def seen_of(user: AnyUser, object_type: ObjectType, pks: Sequence[int], using: str) -> set[int]:
+    """Return those of the primary keys whose records are shared with the user."""
+    if object_type.model is None or not pks:
+        return set()
+    rows: models.QuerySet[Any] = object_type.model._base_manager.using(using).filter(pk__in=pks)
+    return set(sharing.visible(user, object_type, rows).values_list("pk", flat=True))
 
 
 def check_references(user: AnyUser, object_type: ObjectType, drafts: Sequence[Draft], using: str) -> None:
@@ -113,24 +126,19 @@ def check_references(user: AnyUser, object_type: ObjectType, drafts: Sequence[Dr
         target = catalogue.get_object(target_name)
         if not uses or target.model is None:
             continue
-        readable = _may_refer_to(user, target)
+        readable = may_refer_to(user, target)
         gone = _whether_deleted(user, target, {pk for _, _, pk in uses}, using)
         for draft, field, pk in uses:
             if not readable:
-                _refuse_reference(draft, field)
+                refuse_reference(draft, field)
             elif pk not in gone:
                 draft.fail("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id", field.api_name)
             elif gone[pk]:
                 draft.fail("ENTITY_IS_DELETED", "entity is deleted", field.api_name)
 
 
-def _may_refer_to(user: AnyUser, target: ObjectType) -> bool:
-    # Everybody may refer to users; records are not for those who may not see their kind.
-    is_record = getattr(target.model, "soft_deletes", False)
-    return not is_record or policy.is_granted(user, "object", "read", target.api_name)
-
-
-def _refuse_reference(draft: Draft, field: FieldType) -> None:
+def refuse_reference(draft: Draft, field: FieldType) -> None:
+    """Note that the user may not refer to what the field names."""
     message = "insufficient access rights on cross-reference id"
     draft.fail("INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY", message, field.api_name)
 
@@ -155,7 +163,7 @@ def check_sharing(user: AnyUser, object_type: ObjectType, drafts: Sequence[Draft
     rows = model._base_manager.using(using).filter(pk__in=[draft.pk for draft in drafts])
     editable = set(sharing.visible(user, object_type, rows, "edit").values_list("pk", flat=True))
     refused = [draft for draft in drafts if draft.pk not in editable]
-    seen = set(sharing.visible(user, object_type, rows).values_list("pk", flat=True)) if refused else set()
+    seen = seen_of(user, object_type, [draft.pk for draft in refused if draft.pk is not None], using)
     for draft in refused:
         if draft.pk in seen:
             draft.fail("INSUFFICIENT_ACCESS_OR_READONLY", "insufficient access rights on object id")
@@ -164,8 +172,11 @@ def check_sharing(user: AnyUser, object_type: ObjectType, drafts: Sequence[Draft
             draft.fail("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
 
 
-def check_unique(object_type: ObjectType, drafts: Sequence[Draft], using: str) -> None:
-    """Note values that another live record, or an earlier row, already has in a unique field."""
+def check_unique(user: AnyUser, object_type: ObjectType, drafts: Sequence[Draft], using: str) -> None:
+    """Note values that another live record, or an earlier row, already has in a unique field.
+
+    Which record it is, is told to those who see it.
+    """
     for field in object_type.fields:
         if not field.unique or not field.updateable:
             continue
@@ -176,7 +187,8 @@ def check_unique(object_type: ObjectType, drafts: Sequence[Draft], using: str) -
             value = fold(field, draft.values[field.attname])
             others = [other.pk for other in taken.get(value, []) if other.pk != draft.pk]
             if others:
-                holder = encode(object_type.key_prefix, others[0])
+                seen = seen_of(user, object_type, others, using)
+                holder = encode(object_type.key_prefix, min(seen)) if seen else "<unknown>"
                 message = f"duplicate value found: {field.api_name} duplicates value on record with id: {holder}"
                 draft.fail("DUPLICATE_VALUE", message, field.api_name)
             elif value in earlier:

@@ -12,8 +12,9 @@ from django.db import models
 from isthmus.access.policy import AnyUser
 from isthmus.objects import catalogue
 from isthmus.objects.actions.drafts import Draft, Lookup
+from isthmus.objects.actions.row_lookups import refuse_reference
 from isthmus.objects.object_types import FieldKind, FieldType, ObjectType
-from isthmus.objects.permissions import can_edit_field, can_read_field
+from isthmus.objects.permissions import can_edit_field, can_read_field, may_refer_to
 from isthmus.objects.wire_values import BadValue, from_wire
 
 __all__ = ["RowReader"]
@@ -117,10 +118,13 @@ class RowReader:
             return
         ((key, value),) = named.items()
         target = catalogue.get_object(reference.reference_to[0])
+        if not may_refer_to(self._user, target):
+            refuse_reference(draft, reference)
+            return
         external_id = target.find_field(key)
         if external_id is not None and external_id.type is FieldKind.ID:
             draft.values[reference.attname] = from_wire(reference, value)
-        elif external_id is None or not external_id.external_id:
+        elif external_id is None or not external_id.external_id or not can_read_field(self._user, target, external_id):
             draft.fail("INVALID_FIELD", f"{key} is not an external id of {target}", name)
         else:
             draft.lookups.append(Lookup(reference, external_id, from_wire(external_id, value)))

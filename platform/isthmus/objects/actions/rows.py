@@ -16,6 +16,7 @@ from isthmus.objects.actions.row_reading import RowReader
 from isthmus.objects.capture import acting_user, orm
 from isthmus.objects.errors import MalformedId, NoExternalId, UndeleteRefused
 from isthmus.objects.object_types import FieldKind, FieldType, ObjectType
+from isthmus.objects.permissions import can_read_field, may
 from isthmus.objects.record_ids import MAX_PRIMARY_KEY, decode, encode
 from isthmus.objects.results import Operation, SaveResult
 
@@ -156,7 +157,11 @@ class _Work:
                 )
             return candidates[0]
         field = self._object_type.find_field(name)
-        if field is None or not (field.external_id or field.type is FieldKind.ID):
+        if (
+            field is None
+            or not (field.external_id or field.type is FieldKind.ID)
+            or not can_read_field(self._user, self._object_type, field)
+        ):
             raise NoExternalId(f"Provided external ID field does not exist or is not accessible: {name}")
         return field
 
@@ -217,20 +222,24 @@ class _Work:
         wanted = {values[id(draft)] for draft in drafts}
         row_lookups.hold_values(self._object_type, field, wanted, self._using)
         found = row_lookups.matching(self._object_type, field, wanted, self._using, lock=True)
+        several = [match.pk for matches in found.values() if len(matches) > 1 for match in matches]
+        seen = row_lookups.seen_of(self._user, self._object_type, several, self._using)
         for draft in drafts:
             value = values[id(draft)]
             matches = found.get(row_lookups.fold(field, value), [])
+            # Of several, those that the user sees are meant; without any of them it is as with one that is not seen.
+            matches = [match for match in matches if match.pk in seen] or matches[:1]
             draft.errors, draft.lookups, draft.values = [], [], {}
             draft.is_new = not matches
             draft.instance = matches[0] if matches else None
             draft.pk = matches[0].pk if matches else None
             draft.record_id = encode(self._object_type.key_prefix, matches[0].pk) if matches else None
             if len(matches) > 1:
-                ids = ", ".join(encode(self._object_type.key_prefix, match.pk) for match in matches)
+                draft.candidates = tuple(encode(self._object_type.key_prefix, match.pk) for match in matches)
+                ids = ", ".join(draft.candidates)
                 message = f"{field.api_name}: more than one record found for external id field: [{ids}]"
                 draft.record_id = None
                 draft.fail("DUPLICATE_EXTERNAL_ID", message, field.api_name)
-                draft.candidates = tuple(encode(self._object_type.key_prefix, match.pk) for match in matches)
             else:
                 self._reader.read(draft, skip=field.api_name if matches else "")
         known = [draft for draft in drafts if draft.pk is not None and draft.sound]
@@ -253,7 +262,7 @@ class _Work:
                 for attname, value in draft.values.items():
                     setattr(draft.instance, attname, value)
             self._reader.validate(draft)
-        row_lookups.check_unique(self._object_type, drafts, self._using)
+        row_lookups.check_unique(self._user, self._object_type, drafts, self._using)
 
     def _attempt(self, drafts: Sequence[Draft], write: Callable[[Sequence[Draft]], None]) -> None:
         """Write the sound drafts together; if the database refuses, find out which of them it refuses."""
@@ -276,10 +285,8 @@ class _Work:
     def _explain(self, draft: Draft, error: Exception) -> None:
         if isinstance(error, ProtectedError | RestrictedError):
             blocking = error.protected_objects if isinstance(error, ProtectedError) else error.restricted_objects
-            names = sorted({str(row._meta.verbose_name_plural) for row in blocking})
-            message = (
-                f"Your attempt to delete this record could not be completed because {', '.join(names)} refer to it."
-            )
+            names = ", ".join(sorted({self._known_name(row) for row in blocking}))
+            message = f"Your attempt to delete this record could not be completed because {names} refer to it."
             draft.fail("DELETE_FAILED", message)
             return
         if isinstance(error, UndeleteRefused):
@@ -288,9 +295,15 @@ class _Work:
         if isinstance(error, IntegrityError):
             # An undelete brings values of its own.
             draft.values = draft.values or dict(vars(draft.instance))
-            row_lookups.check_unique(self._object_type, [draft], self._using)
+            row_lookups.check_unique(self._user, self._object_type, [draft], self._using)
         if draft.sound:
             draft.fail("FIELD_INTEGRITY_EXCEPTION", "The database refuses this combination of values.")
+
+    def _known_name(self, row: models.Model) -> str:
+        """Return what records of this kind are called, if the user may know of them."""
+        owner = catalogue.object_of_model(type(row))
+        is_known = owner is not None and may(self._user, owner, "read")
+        return str(row._meta.verbose_name_plural) if is_known else "other records"
 
     # --- statements ---------------------------------------------------------------------------------------------------
     def _insert(self, drafts: Sequence[Draft]) -> None:

@@ -16,10 +16,6 @@ from isthmus.objects.results import Operation, SaveError, SaveResult
 
 __all__ = ["save", "upsert_by_reference"]
 
-_ROLLED_BACK = SaveError(
-    "ALL_OR_NONE_OPERATION_ROLLED_BACK",
-    "Record rolled back because not all records were valid and the request was using AllOrNone header",
-)
 _DONE_TO = {
     Operation.CREATE: "inserted",
     Operation.UPDATE: "updated",
@@ -65,7 +61,7 @@ def save(
         undo = all_or_none and not all(result.success for result in results)
         if undo:
             transaction.set_rollback(True, using=using)
-    return [_rolled_back(result) for result in results] if undo else results
+    return [result.rolled_back() for result in results] if undo else results
 
 
 def upsert_by_reference(
@@ -86,9 +82,3 @@ def upsert_by_reference(
     name = external_ids[0].api_name
     row = {**{key: value for key, value in values.items() if key.lower() != name.lower()}, name: external_reference}
     return save(user, object_type, Operation.UPSERT, [row], external_id_field=name)[0]
-
-
-def _rolled_back(result: SaveResult) -> SaveResult:
-    if not result.success:
-        return result
-    return SaveResult.failed([_ROLLED_BACK], None if result.created else result.id)
