@@ -13,7 +13,8 @@ class ApexRestConfig(AppConfig):
     verbose_name = "REST endpoints"
 
     def ready(self) -> None:
-        from apexrest import console, door
+        from apexrest import console
+        from apexrest.door import PREFIX, Door
         from apexrest.idempotency import remove_expired_answers
         from isthmus.doors import register_door
         from isthmus.jobs.schedules import register_schedule
@@ -27,6 +28,7 @@ class ApexRestConfig(AppConfig):
             )
         )
         console.register()
-        register_door(door.PREFIX, door.Door(), door.opens)
+        door = Door()
+        register_door(PREFIX, door, door.opens)
         register_schedule("Remove expired idempotency answers", remove_expired_answers, cron="41 * * * *")
         autodiscover_modules("rest_resources")

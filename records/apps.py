@@ -14,10 +14,14 @@ class RecordsConfig(AppConfig):
 
     def ready(self) -> None:
         # Importing the resources declares them.
+        from isthmus.doors import register_door
         from records import console, resources  # noqa: F401 - only when the apps are loaded
         from records.checks import check_search_indexes
+        from records.door import PREFIX, Door
 
         console.register()
+        door = Door()
+        register_door(PREFIX, door, door.opens)
         # When all tables are there; Django sends one signal for each app.
         objects = apps.get_app_config("objects")
         pre_migrate.connect(_before_migration, sender=objects, dispatch_uid="records.search_index")

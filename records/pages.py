@@ -25,7 +25,7 @@ from isthmus.objects.describe import API_VERSION
 from isthmus.objects.errors import MalformedId
 from isthmus.objects.object_types import ObjectType
 from isthmus.objects.record_ids import decode
-from records import resources, routing
+from records import routing
 from records.calls import Answer, Call
 from records.explorer import query_texts, record_view, samples
 from records.explorer.examples import examples
@@ -42,8 +42,6 @@ PAGE_SIZE = 200
 
 _MAX_LOCATOR = 100
 _encoder = msgspec.json.Encoder(decimal_format="number")
-
-assert resources  # noqa: S101 - importing them declares them
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """Sends requests over kept connections as fast as answers come, from a process of its own; prints what it saw.
 
-Arguments: port, path, connections, seconds, token, references.
+The one argument is a JSON object: `port`, `method`, `path`, `token`, `connections`, `seconds`, `references` (how many
+different ones are named), `row` (the text of one body) and, for bodies of several, `rows` and `around` (what stands
+before and after them). In `path` and `row`, `@reference@` and `@turn@` are replaced by numbers.
 """
 
 import asyncio
@@ -9,20 +11,26 @@ import sys
 import time
 
 
-async def lane(port, path, token, references, until, took, statuses, number):
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+def filled(text, turn, references):
+    return text.replace("@reference@", str(turn * 7919 % references)).replace("@turn@", str(turn))
+
+
+def body_of(given, turn):
+    rows, references = given.get("rows", 1), given["references"]
+    before, after = given.get("around", ["", ""])
+    return (
+        before + ",".join(filled(given["row"], turn * rows + place, references) for place in range(rows)) + after
+    ).encode()
+
+
+async def lane(given, until, took, statuses, number):
+    reader, writer = await asyncio.open_connection("127.0.0.1", given["port"])
     turn = number
     while time.perf_counter() < until:
-        body = json.dumps(
-            {
-                "externalReference": f"R-{turn * 7919 % references}",
-                "customerEmail": "ann@example.org",
-                "subject": f"No power {turn}",
-                "description": "Since noon. " * 10,
-            }
-        ).encode()
+        body = body_of(given, turn)
         head = (
-            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n"
+            f"{given['method']} {filled(given['path'], turn, given['references'])} HTTP/1.1\r\n"
+            f"Host: 127.0.0.1:{given['port']}\r\nAuthorization: Bearer {given['token']}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         began = time.perf_counter()
@@ -38,24 +46,21 @@ async def lane(port, path, token, references, until, took, statuses, number):
             await reader.readexactly(size + 2)
             if not size:
                 break
-        await reader.readexactly(length)
+        answered = await reader.readexactly(length)
         took.append(time.perf_counter() - began)
+        if b'"success":false' in answered:
+            status = 599
         statuses[status] = statuses.get(status, 0) + 1
-        turn += 16
+        turn += given["connections"]
     writer.close()
 
 
 async def main():
-    port, path, connections, seconds, token, references = sys.argv[1:]
+    given = json.loads(sys.argv[1])
     took, statuses = [], {}
     began = time.perf_counter()
-    until = began + float(seconds)
-    await asyncio.gather(
-        *(
-            lane(int(port), path, token, int(references), until, took, statuses, number)
-            for number in range(int(connections))
-        )
-    )
+    until = began + given["seconds"]
+    await asyncio.gather(*(lane(given, until, took, statuses, number) for number in range(given["connections"])))
     spent = time.perf_counter() - began
     took.sort()
     p50, p99 = took[len(took) // 2], took[len(took) * 99 // 100]

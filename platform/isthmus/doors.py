@@ -9,7 +9,9 @@ from typing import IO, Any
 
 from django.core.exceptions import RequestAborted
 
-__all__ = ["SAFE_HEADERS", "AsgiApplication", "behind_doors", "keep_body", "register_door"]
+from isthmus.api_paths import collapse_slashes
+
+__all__ = ["SAFE_HEADERS", "AsgiApplication", "Scope", "behind_doors", "keep_body", "register_door"]
 
 SAFE_HEADERS: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
@@ -64,10 +66,11 @@ def behind_doors(otherwise: AsgiApplication) -> AsgiApplication:
 
     async def application(scope: Scope, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
-            path = scope["path"]
+            path = collapse_slashes(scope["path"])
+            meant = scope if path == scope["path"] else {**scope, "path": path}
             for prefix, (door, opens) in _doors.items():
-                if path.startswith(prefix) and opens(scope):
-                    await door(scope, receive, send)
+                if path.startswith(prefix) and opens(meant):
+                    await door(meant, receive, send)
                     return
         await otherwise(scope, receive, send)
 

@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from isthmus import correlation
+from isthmus.api_paths import collapse_slashes
 
 __all__ = ["Answer", "BothWays", "CollapsedSlashesMiddleware", "CorrelationMiddleware", "Surrounding"]
 
@@ -94,16 +95,13 @@ class CollapsedSlashesMiddleware:
     sync_capable = True
     async_capable = True
 
-    _API = re.compile(r"/+(?:services|cometd|id|\.well-known)(?:/|$)")
-    _SLASHES = re.compile(r"//+")
-
     def __init__(self, get_response: Next) -> None:
         self._get_response = get_response
         if iscoroutinefunction(get_response):
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> Answer | Awaitable[Answer]:
-        if "//" in request.path_info and self._API.match(request.path_info):
-            request.path_info = self._SLASHES.sub("/", request.path_info)
-            request.path = self._SLASHES.sub("/", request.path)
+        meant = collapse_slashes(request.path_info)
+        if meant != request.path_info:
+            request.path_info, request.path = meant, re.sub("//+", "/", request.path)
         return self._get_response(request)

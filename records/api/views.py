@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import msgspec
 from django.contrib.auth.models import User
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -16,6 +17,7 @@ from isthmus.access import api_use
 from isthmus.objects.capture import acting_as
 from records import routing, versions
 from records.calls import Answer, Call
+from records.conf import options
 from records.errors import NoSuchResource
 
 __all__ = ["DataView", "VersionsView"]
@@ -109,9 +111,24 @@ def _call(request: Request, version: str, path: str) -> Call:
         user=cast("User", request.user),
         query=cast("Mapping[str, str]", request.query_params.dict()),
         headers=request.headers,
-        body=raw.body,
+        body=_read(raw),
         client=told[1].strip() if told else "",
     )
+
+
+def _read(request: HttpRequest) -> bytes:
+    """Return the body. Raises `RequestDataTooBig` without having taken in much more than is allowed.
+
+    The announced length is only a first look: a chunked body has none. The door says by `is_cut_off` that it has not
+    kept all of a body.
+    """
+    limit = options.max_body_bytes
+    announced = request.META.get("CONTENT_LENGTH") or ""
+    is_too_large = getattr(request, "is_cut_off", False) or (announced.isdigit() and int(announced) > limit)
+    body = b"" if is_too_large else request.read(limit + 1)
+    if is_too_large or len(body) > limit:
+        raise RequestDataTooBig
+    return body
 
 
 def _in_bytes(answer: Answer) -> HttpResponse:

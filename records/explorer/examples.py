@@ -31,7 +31,9 @@ def examples(schema: Schema, chosen: ObjectType | None = None) -> list[Example]:
 
 def _usual(schema: Schema) -> ObjectType | None:
     known = (schema.find(name) for name in _FIRST)
-    return next((found for found in known if found is not None), next(iter(schema.objects), None))
+    # What everybody may read (the organisation) is nothing to begin with.
+    granted = next((one for one in schema.objects if one.access is None), None)
+    return next((found for found in known if found is not None), granted)
 
 
 def _fields(schema: Schema, about: ObjectType) -> list[str]:

@@ -3,8 +3,11 @@
 import pytest
 from django.contrib.auth.models import User
 
+from apexrest import context, http_post, registry, rest_resource
+from apexrest.upsert import require_saved
 from crm.models import Account, Case, Contact
 from isthmus.objects import catalogue
+from isthmus.objects.actions import Operation, save
 from isthmus.objects.models import ObjectSharing
 from isthmus.objects.record_ids import record_id_of
 from isthmus.objects.registry import expose
@@ -276,6 +279,48 @@ def test_changing_is_the_same_through_every_door(everything, case):
     if REFERENCE not in values:
         for name, door in {"single": Single(), **doors}.items():
             assert come_to("upsert", door) == wanted, name
+
+
+@pytest.fixture
+def endpoint():
+    """A custom endpoint that creates a record of whatever it is sent, while the test runs."""
+    with registry.register_temporarily():
+
+        @rest_resource("/t/parity")
+        class Parity:
+            @http_post
+            def create(self, kind: str, values: dict[str, object]) -> object:
+                result = save(context.request.user, kind, Operation.CREATE, [values])[0]
+                return {"id": require_saved(result).id}
+
+        yield "/services/apexrest/t/parity"
+
+
+@pytest.mark.parametrize("case", [case for case in CREATED if CREATED[case][0] != PICKY])
+def test_a_custom_endpoint_comes_to_the_same(make_caller, endpoint, case):
+    kind, values, _ = CREATED[case]
+    grants = [*everything_about("Account", "Contact", "Case"), ("endpoint", "post", "/t/parity")]
+    api = make_caller("writer", [*grants, ("object", "read", "User")])[1]
+    parent = Account.objects.create(name="Parent", external_reference="P")
+    Case.objects.create(external_reference=TAKEN)
+    values = {name: parent.record_id if value == "PARENT" else value for name, value in values.items()}
+
+    def come_to(create):
+        with recorded_changes() as recorder:
+            answer = create()
+            told = [change[:4] for change in changes(recorder)]
+        record = newest(api, kind) if answer.status_code in {200, 201} else None
+        if record is not None:
+            catalogue.get_object(kind).model.objects.order_by("-pk").first().purge()
+        return [] if record is not None else listed(answer.json()), record, told
+
+    wanted = come_to(lambda: api.post(f"sobjects/{kind}", values))
+    found = come_to(lambda: api.post(endpoint, {"kind": kind, "values": values}))
+    errors, *came_to = wanted
+    # An endpoint folds what is wrong with a row into one error.
+    message = "; ".join(message for _, message, _ in errors)
+    folded = [problem(errors[0][0], message, {name for *_, names in errors for name in names})] if errors else []
+    assert found == (folded, *came_to)
 
 
 # --- who may ----------------------------------------------------------------------------------------------------------

@@ -561,9 +561,9 @@ def test_what_is_returned_may_be_narrowed_and_sorted(api):
     for inside, code in (
         ("Nmae", "INVALID_FIELD"),
         ("Name WHERE Nmae = 'x'", "INVALID_FIELD"),
-        ("Name WHERE", "MALFORMED_QUERY"),
-        ("COUNT(Id)", "MALFORMED_QUERY"),
-        ("Name, (SELECT Id FROM Contacts)", "MALFORMED_QUERY"),
+        ("Name WHERE", "MALFORMED_SEARCH"),
+        ("COUNT(Id)", "MALFORMED_SEARCH"),
+        ("Name, (SELECT Id FROM Contacts)", "MALFORMED_SEARCH"),
     ):
         answer = api.get("search", q=f"FIND {{acme}} RETURNING Account({inside})")
         assert (answer.status_code, answer.json()[0]["errorCode"]) == (400, code)

@@ -16,6 +16,7 @@ def test_pages_stand_in_their_order_and_home_is_first():
         "Queued callouts",
         "External services",
         "API endpoints",
+        "Record explorer",
         "Event monitor",
         "Named credentials",
         "My connections",
