@@ -31,7 +31,7 @@ SOQL = [
     *("SECURITY_ENFORCED", "DISTANCE(", "GEOLOCATION(1,2)", ":n", "\n", "\x00", "é", "∀", "/*", "--"),
 ]
 SOUND_SOQL = [
-    "SELECT Id, Name n, toLabel(Status) FROM Account a, a.Owner o WHERE a.Name LIKE 'a%' AND (NOT x = null OR y IN (1))",
+    "SELECT Id, Name n, toLabel(Status) FROM Account a, a.Owner o WHERE a.Name LIKE 'a%' AND (NOT x = 1 OR y IN (1))",
     """SELECT Name, (SELECT Id FROM Contacts WHERE Email != null ORDER BY Name LIMIT 5),
     TYPEOF Owner WHEN User THEN Id, Name ELSE Name END
     FROM Account USING SCOPE mine WHERE Id IN (SELECT AccountId FROM Contact) WITH USER_MODE""",
