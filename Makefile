@@ -36,7 +36,7 @@ run: setup ## Start everything with demo data; Ctrl-C stops all
 demo: setup ## Walk the main job once, end to end, against real local programs
 	@$(BIN)/python -m examples.demo
 
-# Servers by other authors that tests talk to; without npm those tests are left out, saying so.
+# Servers and clients by other authors that tests talk to; without npm those tests are left out, saying so.
 tests/peers/node_modules/.installed: tests/peers/package-lock.json
 	@if command -v npm >/dev/null; then npm ci --prefix tests/peers --ignore-scripts --no-audit --no-fund --silent && touch $@; \
 	else echo "!! npm was not found: tests against other people's servers are left out."; fi

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.apps import AppConfig, apps
 from django.core import checks
+from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate, pre_migrate
 
 
@@ -18,7 +19,9 @@ class RecordsConfig(AppConfig):
         from records import console, resources  # noqa: F401 - only when the apps are loaded
         from records.checks import check_search_indexes
         from records.door import PREFIX, Door
+        from records.soql.letter_case import add_function
 
+        connection_created.connect(add_function, dispatch_uid="records.letter_case")
         console.register()
         door = Door()
         register_door(PREFIX, door, door.opens)

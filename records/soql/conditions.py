@@ -9,12 +9,13 @@ from typing import Any
 
 from django.db import models
 from django.db.models import Q, Value
-from django.db.models.functions import Concat, Lower
+from django.db.models.functions import Concat
 from django.db.models.lookups import Exact, GreaterThan, GreaterThanOrEqual, In, IsNull, LessThan, LessThanOrEqual
 
 from isthmus.objects.object_types import FieldKind, FieldType
 from records.soql.errors import InvalidField, InvalidFilter, QueryTooComplicated
 from records.soql.expressions import Junction, Matches, Never, NumberValue
+from records.soql.letter_case import lower
 from records.soql.operands import Operand
 from records.soql.statements import (
     AllOf,
@@ -106,7 +107,7 @@ class ConditionCompiler:
         if not operand.field.type.is_text:
             raise InvalidFilter(f"LIKE does not suit field '{operand.field.api_name}'", at=literal.at)
         pattern = "".join(_like_letter(letter, escaped) for letter, escaped in letters_of(literal.value))
-        return _settled(Matches(operand.expression, _value(operand.field, pattern)), operand, negate)
+        return _settled(_matches(operand.expression, operand.field, pattern), operand, negate)
 
     def _membership(self, operand: Operand, membership: Membership, negate: bool) -> Any:
         operator, values = membership.operator, membership.values
@@ -155,14 +156,16 @@ def _compared(operand: Operand, operator: str, value: Any) -> Any:
         if operator == "=" and operand.named is not None and not operand.named.is_guarded:
             # As an index on Lower(…) has it; a text that is not empty needs no null for the empty one.
             left = operand.named.expression
-        left, right = Lower(left), Lower(right)
+        fold = lower(value)
+        left, right = fold(left), fold(right)
     return _LOOKUPS[operator](left, right)
 
 
 def _listed(operand: Operand, values: Sequence[Any]) -> Any:
     made = [_value(operand.field, value) for value in values]
     if operand.is_text:
-        return In(Lower(operand.expression), [Lower(value) for value in made])
+        fold = lower("".join(values))
+        return In(fold(operand.expression), [fold(value) for value in made])
     return In(operand.expression, made)
 
 
@@ -191,9 +194,14 @@ def _includes(operand: Operand, values: Sequence[Literal]) -> Any:
             raise InvalidField("INCLUDES and EXCLUDES take texts in quotes", at=literal.at)
         wanted = [one.strip() for one in unescaped(literal.value).split(";") if one.strip()]
         patterns = ["%;" + "".join(_like_letter(letter, True) for letter in one) + ";%" for one in wanted]
-        parts = [Matches(text, _value(operand.field, pattern)) for pattern in patterns]
+        parts = [_matches(text, operand.field, pattern) for pattern in patterns]
         alternatives.append(Junction("AND", *parts) if parts else Never())
     return Junction("OR", *alternatives)
+
+
+def _matches(text: Any, field: FieldType, pattern: str) -> Matches:
+    fold = lower(pattern)
+    return Matches(fold(text), fold(_value(field, pattern)))
 
 
 def _like_letter(letter: str, escaped: bool) -> str:

@@ -72,7 +72,7 @@ class Never(Func):
 
 
 class Matches(Func):
-    """`text LIKE pattern`, whatever the case; `\\` makes the next letter of the pattern an ordinary one."""
+    """`text LIKE pattern`, both in lower case; `\\` makes the next letter of the pattern an ordinary one."""
 
     output_field = models.BooleanField()
 
@@ -80,7 +80,7 @@ class Matches(Func):
         text, pattern = self.source_expressions
         sql, params = compiler.compile(text)
         like, given = compiler.compile(pattern)
-        return f"(LOWER({sql}) LIKE LOWER({like}) ESCAPE '\\')", [*params, *given]
+        return f"({sql} LIKE {like} ESCAPE '\\')", [*params, *given]
 
 
 class NumberValue(Value):

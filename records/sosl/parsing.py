@@ -113,6 +113,8 @@ _FIND = re.compile(
 _NESTING_IN_TERM = re.compile(r'\\.|"(?:\\.|[^"\\])*"|[()]', re.DOTALL)
 _NESTING_IN_CLAUSES = re.compile(r"'(?:[^'\\]|\\.)*'|[()]", re.DOTALL)
 _UNESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_NO_CHARACTER = re.compile("[\x00\ud800-\udfff]")
+"""What no database keeps and no answer can say: the zero, and half of a surrogate pair."""
 _EXCERPT = 30
 
 
@@ -120,6 +122,7 @@ def parse_search(text: str) -> Search:
     """Return what a SOSL statement asks for. Raises `SearchMalformed`."""
     if len(text) > MAX_SEARCH_CHARACTERS:
         raise SearchMalformed(f"The search is longer than {MAX_SEARCH_CHARACTERS} characters.")
+    _require_characters(text)
     found = _FIND.match(text)
     if found is None:
         if re.match(r"\s*FIND\b", text, re.IGNORECASE):
@@ -138,6 +141,7 @@ def plain_expression(text: str) -> Expression:
     """Return what finds every word of a text in which no character has a meaning. Raises `SearchMalformed`."""
     if len(text) > MAX_TERM_CHARACTERS:
         raise SearchMalformed(f"The search term is longer than {MAX_TERM_CHARACTERS} characters.")
+    _require_characters(text)
     return _checked(text, _all_of([_Word(words_in(word), word) for word in text.split()]))
 
 
@@ -309,6 +313,12 @@ def _read(parser: Lark, text: str, start: int) -> Anything:
         place = error.pos_in_stream
         is_end = place is None or (isinstance(error, UnexpectedToken) and error.token.type == "$END")
         raise _Unreadable(start + (len(text) if is_end or place is None else place)) from error
+
+
+def _require_characters(text: str) -> None:
+    found = _NO_CHARACTER.search(text)
+    if found is not None:
+        raise SearchMalformed(f"unexpected character: U+{ord(found[0]):04X}")
 
 
 def _require_shallow(text: str, start: int, nesting: re.Pattern[str]) -> None:

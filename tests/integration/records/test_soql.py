@@ -102,6 +102,22 @@ def test_conditions(api, crm, where, expected):
     assert names(api, f"SELECT Name FROM Account WHERE {where} ORDER BY Name") == expected
 
 
+def test_letter_case_does_not_count_in_any_script(api):
+    for name in ("ÄRGER", "ΣΑΣ", "Жук", "z"):
+        Account.objects.create(name=name)
+    for where, expected in (
+        ("Name = 'ärger'", ["ÄRGER"]),
+        ("Name != 'ärger'", ["z", "ΣΑΣ", "Жук"]),
+        ("Name IN ('ΖΖ', 'жУК', 'Z')", ["z", "Жук"]),
+        ("Name NOT IN ('жук', 'z')", ["ÄRGER", "ΣΑΣ"]),
+        ("Name LIKE 'σα%'", ["ΣΑΣ"]),
+        ("Name LIKE '%ASΣ%'", []),
+        ("NOT Name LIKE '%Ä%'", ["z", "ΣΑΣ", "Жук"]),
+    ):
+        found = names(api, f"SELECT Name FROM Account WHERE {where}")
+        assert sorted(found) == sorted(expected), where
+
+
 def test_more_than_a_thousand_conditions(api, crm):
     chain = " OR ".join(["Name = 'Acme'"] * 1_500)
     assert names(api, f"SELECT Name FROM Account WHERE {chain}") == ["Acme"]

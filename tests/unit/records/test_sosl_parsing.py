@@ -73,6 +73,8 @@ def test_clauses():
     ("text", "told"),
     [
         ("", "Row:1:Column:1\nunexpected token: '<EOF>'"),
+        ("FIND {ac\x00me}", "unexpected character: U+0000"),
+        ("FIND {\ud890}", "unexpected character: U+D890"),
         ("FIND acme", "No search term found. The search term must be enclosed in braces."),
         ("FIND {acme", "No search term found. The search term must be enclosed in braces."),
         ("FIND {}", "search term must be longer than one character: "),

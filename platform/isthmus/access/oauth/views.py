@@ -119,7 +119,10 @@ class RevokeView(OAuthView):
                 return _refused("unsupported_token_type", "this token type is not supported", status=400)
             refresh.revoke()
         log.info("oauth.token_revoked")
-        return HttpResponse(b"", status=200, headers=_UNCACHED, content_type="application/json;charset=UTF-8")
+        found = HttpResponse(b"", status=200, headers=_UNCACHED)
+        # Clients take a content type at its word, and nothing is no JSON.
+        del found["Content-Type"]
+        return found
 
 
 class IntrospectView(OAuthView):
