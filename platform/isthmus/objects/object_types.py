@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
@@ -12,7 +12,16 @@ from isthmus.access.policy import AnyUser
 from isthmus.objects.errors import UnknownField
 from isthmus.objects.results import Operation, SaveResult
 
-__all__ = ["FieldKind", "FieldType", "ObjectType", "PicklistValue", "RowWriter", "Sharing", "SharingDefault"]
+__all__ = [
+    "FieldKind",
+    "FieldType",
+    "LoneRowWriter",
+    "ObjectType",
+    "PicklistValue",
+    "RowWriter",
+    "Sharing",
+    "SharingDefault",
+]
 
 
 class FieldKind(StrEnum):
@@ -166,6 +175,16 @@ class RowWriter(Protocol):
         all_or_none: bool,
     ) -> list[SaveResult]:
         """Return one result a row, in order. Nothing of a failed row stays; with `all_or_none`, nothing of any."""
+
+
+@runtime_checkable
+class LoneRowWriter(Protocol):
+    """A `RowWriter` that may need no transaction for one row."""
+
+    def write_alone(
+        self, user: AnyUser, operation: Operation, row: Mapping[str, Any], *, external_id_field: str | None
+    ) -> SaveResult | None:
+        """Write the row in one statement and return its result; `None`, and nothing was done, where it takes more."""
 
 
 class SharingDefault(models.TextChoices):

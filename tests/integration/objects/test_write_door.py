@@ -595,3 +595,38 @@ def test_the_change_says_who_and_when(admin, recorder, moving_clock):
     assert change.user_id == encode("005", admin.pk)
     assert change.changed_fields["CreatedById"] == encode("005", admin.pk)
     assert change.changed_fields["CreatedDate"] == "2026-06-01T12:00:00.000Z"
+
+
+def test_rows_of_one_update_have_values_of_their_own(admin, user_with, recorder):
+    """Each type, nulls among values, fields that only some rows give, texts that look like SQL."""
+    other = user_with(username="other")
+    made = save(
+        admin,
+        "Opportunity",
+        Operation.CREATE,
+        [
+            {"Name": f"O-{n}", "StageName": "New", "CloseDate": "2026-01-01", "External_Reference__c": f"R-{n}"}
+            for n in range(4)
+        ],
+    )
+    owner = encode("005", other.pk)
+    rows = [
+        {"Amount": "1.5", "CloseDate": "2026-02-01", "NextStep": "100 % 'sure'", "OwnerId": owner, "Description": "a"},
+        {"Amount": None, "CloseDate": "2026-03-01", "NextStep": "%s; --", "Probability": 10, "Description": None},
+        {"Amount": 999999999999.25, "NextStep": "", "Type": "x" * 40},
+        {"Probability": None, "StageName": "Won"},
+    ]
+    for operation, key in ((Operation.UPDATE, "Id"), (Operation.UPSERT, "External_Reference__c")):
+        named = [{**row, key: made[n].id if key == "Id" else f"r-{n}"} for n, row in enumerate(rows)]
+        field = key if operation is Operation.UPSERT else None
+        assert all(one.success for one in save(admin, "Opportunity", operation, named, external_id_field=field))
+        found = Opportunity.objects.order_by("pk").values_list(
+            "amount", "close_date", "next_step", "probability", "opportunity_type", "stage_name", "owner__username"
+        )
+        assert list(found) == [
+            (Decimal("1.50"), date(2026, 2, 1), "100 % 'sure'", None, "", "New", "other"),
+            (None, date(2026, 3, 1), "%s; --", Decimal(10), "", "New", "root"),
+            (Decimal("999999999999.25"), date(2026, 1, 1), "", None, "x" * 40, "New", "root"),
+            (None, date(2026, 1, 1), "", None, "", "Won", "root"),
+        ]
+    assert [one.external_reference for one in Opportunity.objects.order_by("pk")] == ["R-0", "R-1", "R-2", "R-3"]

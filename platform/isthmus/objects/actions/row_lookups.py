@@ -1,7 +1,7 @@
 """What rows need to know from the database: one statement a question, however many rows ask it."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from django.db import connections, models
@@ -33,25 +33,40 @@ def fold(field: FieldType, value: Any) -> Any:
 
 
 def matching(
-    object_type: ObjectType, field: FieldType, values: Iterable[Any], using: str, *, lock: bool = False
+    object_type: ObjectType,
+    field: FieldType,
+    values: Iterable[Any],
+    using: str,
+    *,
+    lock: bool = False,
+    columns: Collection[str] | None = None,
 ) -> dict[Any, list[models.Model]]:
-    """Return the live records that have one of `values` in `field`, by folded value."""
+    """Return the live records that have one of `values` in `field`, by folded value.
+
+    `columns`: attribute names of what is loaded at once (the rest when it is asked for); `None` for everything.
+    """
     model = object_type.model
     wanted = list(values)
     if model is None or not wanted:
         return {}
     rows = _live(model, using)
     if field.type.is_text and not field.case_sensitive:
-        found = rows.alias(_folded=Lower(field.attname)).filter(
-            _folded__in=[Lower(models.Value(value)) for value in wanted]
-        )
+        lowered = [Lower(models.Value(value)) if _may_differ(value) else value.lower() for value in wanted]
+        found = rows.alias(_folded=Lower(field.attname)).filter(_folded__in=lowered)
     else:
         found = rows.filter(**{f"{field.attname}__in": wanted})
+    if columns is not None:
+        found = found.only(*columns)
     found = found.order_by("pk").select_for_update() if lock else found.order_by("pk")
     by_value: dict[Any, list[models.Model]] = {}
     for instance in found:
         by_value.setdefault(fold(field, getattr(instance, field.attname)), []).append(instance)
     return by_value
+
+
+def _may_differ(value: str) -> bool:
+    """Return whether the database may know another lower case than Python does (a Turkish one does of `I`)."""
+    return not value.isascii() or "I" in value
 
 
 def hold_values(object_type: ObjectType, field: FieldType, values: Iterable[Any], using: str) -> None:

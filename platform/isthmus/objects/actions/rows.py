@@ -1,6 +1,7 @@
 """Writes rows of exposed models: reads them, looks up what they refer to, writes the sound ones in bulk."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from django.db import DataError, IntegrityError, connections, models, router, transaction
@@ -10,10 +11,11 @@ from django.db.models.functions import Cast
 from isthmus import clock
 from isthmus.access.policy import AnyUser
 from isthmus.objects import catalogue, deletion, sharing
-from isthmus.objects.actions import one_statement, row_lookups
+from isthmus.objects.actions import many_rows, one_statement, row_lookups
 from isthmus.objects.actions.drafts import Draft
 from isthmus.objects.actions.row_reading import RowReader
-from isthmus.objects.capture import acting_user, orm
+from isthmus.objects.capture import ChangeType, acting_user, orm
+from isthmus.objects.capture.signals import send_after_commit
 from isthmus.objects.errors import MalformedId, NoExternalId, UndeleteRefused
 from isthmus.objects.object_types import FieldKind, FieldType, ObjectType
 from isthmus.objects.permissions import can_read_field, may
@@ -57,6 +59,23 @@ class ModelRowWriter:
             work.undelete(drafts)
         return [draft.result() for draft in drafts]
 
+    def write_alone(
+        self, user: AnyUser, operation: Operation, row: Mapping[str, Any], *, external_id_field: str | None
+    ) -> SaveResult | None:
+        """Return the result of a row that one statement wrote; `None`, and nothing was done, where it takes more.
+
+        Raises `NoExternalId` as `write` does.
+        """
+        # What SQLite did, it tells only within a transaction.
+        using = router.db_for_write(self._model)
+        if operation not in {Operation.CREATE, Operation.UPSERT} or connections[using].vendor != "postgresql":
+            return None
+        work = _Work(self._model, user, self._is_record)
+        draft = Draft(given=row)
+        is_create = operation is Operation.CREATE
+        is_done = work.create_alone(draft) if is_create else work.upsert_alone(draft, external_id_field)
+        return draft.result() if is_done else None
+
 
 class _Work:
     """One call of the write door."""
@@ -76,6 +95,29 @@ class _Work:
             self._reader.read(draft)
         self._complete(drafts)
         self._attempt(drafts, self._insert)
+
+    def create_alone(self, draft: Draft) -> bool:
+        """Return whether one statement made the record."""
+        draft.is_new = True
+        self._reader.read(draft)
+        if not draft.sound or not one_statement.is_insert_possible(self._object_type, draft.values, self._using):
+            return False
+        self._complete([draft], leave_unique=True)
+        if not draft.sound:
+            return False
+        try:
+            return one_statement.insert(self._object_type, draft, self._using)
+        except _REFUSALS:
+            # The longer way finds out what is wrong.
+            return False
+
+    def upsert_alone(self, draft: Draft, external_id_field: str | None) -> bool:
+        """Return whether one statement made or changed the record."""
+        field = self._external_id(external_id_field)
+        if field.type is FieldKind.ID:
+            return False
+        self._external_values([draft], field)
+        return draft.sound and self._upserted_in_one_statement(draft, field)
 
     def update(self, drafts: Sequence[Draft]) -> None:
         self._load(drafts, "update")
@@ -210,7 +252,9 @@ class _Work:
             self._reader.validate(draft)
             if draft.sound:
                 try:
-                    with transaction.atomic(using=self._using):
+                    # Outside a transaction, a statement that is refused leaves nothing to undo.
+                    is_inside = connections[self._using].in_atomic_block
+                    with transaction.atomic(using=self._using) if is_inside else nullcontext():
                         one_statement.upsert(object_type, draft, field, self._using)
                 except _REFUSALS:
                     # The longer way finds out what is wrong.
@@ -223,7 +267,9 @@ class _Work:
     def _upsert_once(self, drafts: Sequence[Draft], field: FieldType, values: Mapping[int, Any]) -> None:
         wanted = {values[id(draft)] for draft in drafts}
         row_lookups.hold_values(self._object_type, field, wanted, self._using)
-        found = row_lookups.matching(self._object_type, field, wanted, self._using, lock=True)
+        found = row_lookups.matching(
+            self._object_type, field, wanted, self._using, lock=True, columns=self._columns_needed(drafts, field)
+        )
         several = [match.pk for matches in found.values() if len(matches) > 1 for match in matches]
         seen = row_lookups.seen_of(self._user, self._object_type, several, self._using)
         for draft in drafts:
@@ -250,9 +296,28 @@ class _Work:
         self._attempt([draft for draft in drafts if draft.is_new], self._insert)
         self._attempt([draft for draft in drafts if not draft.is_new], self._write_changes)
 
+    def _columns_needed(self, drafts: Sequence[Draft], field: FieldType) -> set[str] | None:
+        """Return what must be known of records that are there, by attribute name; `None` for everything.
+
+        A row may leave out what others give, and is then written as it was.
+        """
+        if self._model.clean is not models.Model.clean:
+            return None
+        given = {name.lower() for draft in drafts for name in draft.given}
+        chosen = {
+            one.attname
+            for one in self._object_type.fields
+            if one.api_name.lower() in given or (one.relationship_name or "").lower() in given
+        }
+        computed = {column.attname for column in self._model._meta.concrete_fields if orm.computes_on_save(column)}
+        return {field.attname, *chosen, *computed}
+
     # --- from values to records ---------------------------------------------------------------------------------------
-    def _complete(self, drafts: Sequence[Draft]) -> None:
-        """Do everything that comes between reading the rows and writing the sound ones."""
+    def _complete(self, drafts: Sequence[Draft], *, leave_unique: bool = False) -> None:
+        """Do everything that comes between reading the rows and writing the sound ones.
+
+        `leave_unique`: the database is to say what is taken.
+        """
         row_lookups.resolve_lookups(self._user, drafts, self._using)
         row_lookups.check_references(self._user, self._object_type, drafts, self._using)
         for draft in drafts:
@@ -264,7 +329,8 @@ class _Work:
                 for attname, value in draft.values.items():
                     setattr(draft.instance, attname, value)
             self._reader.validate(draft)
-        row_lookups.check_unique(self._user, self._object_type, drafts, self._using)
+        if not leave_unique:
+            row_lookups.check_unique(self._user, self._object_type, drafts, self._using)
 
     def _attempt(self, drafts: Sequence[Draft], write: Callable[[Sequence[Draft]], None]) -> None:
         """Write the sound drafts together; if the database refuses, find out which of them it refuses."""
@@ -325,8 +391,6 @@ class _Work:
         size = max(1, (connections[self._using].features.max_query_params or 60_000) // (2 * len(chosen) + 2))
         for start in range(0, len(instances), size):
             self._update_statement(instances[start : start + size], chosen)
-        if self._is_record:
-            orm.remember_written(instances, chosen, self._using)
 
     def _stamp(self, instances: Sequence[models.Model]) -> set[str]:
         now, user = clock.now(), acting_user()
@@ -341,6 +405,12 @@ class _Work:
         return set(stamps)
 
     def _update_statement(self, instances: Sequence[models.Model], names: Sequence[str]) -> None:
+        if many_rows.is_possible(self._model, tuple(names), self._using):
+            many_rows.update(self._model, instances, names, self._using)
+            if self._is_record:
+                pks = [instance.pk for instance in instances]
+                send_after_commit(self._model, sorted(pks), ChangeType.UPDATE, self._using, attnames=names)
+            return
         columns = {field.attname: field for field in self._model._meta.concrete_fields}
         values = {name: self._assignment(columns[name], instances) for name in names}
         rows = self._base().filter(pk__in=[instance.pk for instance in instances])

@@ -10,7 +10,7 @@ from isthmus.access.policy import AnyUser
 from isthmus.objects import catalogue
 from isthmus.objects.capture import acting_as
 from isthmus.objects.errors import NoExternalId
-from isthmus.objects.object_types import ObjectType
+from isthmus.objects.object_types import LoneRowWriter, ObjectType
 from isthmus.objects.permissions import require_operation
 from isthmus.objects.results import Operation, SaveError, SaveResult
 
@@ -51,8 +51,15 @@ def save(
     if object_type.model is not None:
         require_operation(user, object_type, operation)
     using = router.db_for_write(object_type.model) if object_type.model is not None else "default"
+    connection = transaction.get_connection(using)
+    is_inside = connection.in_atomic_block
+    is_free = not is_inside and connection.get_autocommit()
+    if is_free and len(rows) == 1 and isinstance(object_type.writer, LoneRowWriter):
+        with acting_as(user):
+            alone = object_type.writer.write_alone(user, operation, rows[0], external_id_field=external_id_field)
+        if alone is not None:
+            return [alone]
     # A caller's transaction needs no savepoint around rows that each have their own, unless all may have to go.
-    is_inside = transaction.get_connection(using).in_atomic_block
     around = nullcontext() if is_inside and not all_or_none else transaction.atomic(using=using)
     with acting_as(user), around:
         results = object_type.writer.write(
