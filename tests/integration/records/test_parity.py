@@ -104,6 +104,9 @@ class Collection:
         self.all_or_none = all_or_none
 
     def sent(self, answer):
+        if answer.status_code == 404:
+            # The object, or the external id, is none that the caller may know of.
+            return listed(answer.json())
         assert answer.status_code == 200, answer.content
         (found,) = answer.json()
         return [] if found["success"] else listed(found["errors"])
@@ -132,6 +135,8 @@ class Tree:
         record = {"attributes": {"type": kind, "referenceId": "r"}, **values}
         answer = api.post(f"composite/tree/{kind}", {"records": [record]})
         found = answer.json()
+        if answer.status_code == 404:
+            return listed(found)
         assert found["hasErrors"] == (answer.status_code == 400)
         return listed(found["results"][0]["errors"]) if found["hasErrors"] else []
 
