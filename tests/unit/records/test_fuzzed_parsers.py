@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).resolve().parents[3]
-LEAST_RUNS = 500
+LEAST_RUNS = 200
 
 
 @pytest.mark.parametrize("language", ["soql", "sosl"])
@@ -19,7 +19,7 @@ LEAST_RUNS = 500
 def test_any_text_is_read_or_refused(language, tmp_path):
     options = ["-seed=1", "-runs=20000", "-max_total_time=15", "-max_len=400", f"-artifact_prefix={tmp_path}/"]
     command = [sys.executable, "-m", "tests.fuzz.query_languages", language, *options]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, f"{done.stdout[-2_000:]}\n{done.stderr[-4_000:]}"
     runs = re.search(r"Done (\d+) runs", done.stderr)
     assert int(runs[1]) > LEAST_RUNS
