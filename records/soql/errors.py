@@ -55,7 +55,8 @@ class QueryError(RecordError):
         line = text[begins : ends if ends >= 0 else len(text)]
         column = at - begins
         start = max(0, column - _SHOWN_BEFORE)
-        shown = line[start : column + _SHOWN_AFTER]
+        # Half of a surrogate pair is no character: nothing could carry it in an answer.
+        shown = line[start : column + _SHOWN_AFTER].encode(errors="replace").decode()
         mark = " " * (column - start) + "^"
         return type(self)(f"{shown}\n{mark}\nERROR at Row:{row}:Column:{column + 1}\n{self.message}")
 

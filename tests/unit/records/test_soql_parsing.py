@@ -158,6 +158,13 @@ def test_a_quoted_text_means_itself(text):
     assert query.limit == 1
 
 
+@pytest.mark.parametrize("text", ["\udbfe", "SELECT Id FROM A WHERE Name = 'a\ud800b'", "SELECT \x00"])
+def test_what_is_no_character_is_refused_in_words_that_can_be_told(text):
+    found = read(text)
+    assert found.code == "MALFORMED_QUERY"
+    assert found.message.encode()
+
+
 def test_escapes():
     assert unescaped(r"\n\r\t\b\f\"\'\\\u00e9\N") == "\n\r\t\b\f\"'\\é\n"
     assert letters_of(r"a\%_") == [("a", False), ("%", True), ("_", False)]
