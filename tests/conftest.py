@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import hypothesis
 import pytest
 
 # An environment of their own: tests never read or write the developer's data directory or keys.
@@ -30,6 +31,11 @@ from events.testing import event_bus as event_bus
 from isthmus import clock, correlation, ids
 from isthmus.jobs.testing import jobs as jobs
 from tests.engines import chromium_path, postgres_url
+
+
+# Examples have no time limit of their own: the first one of many waits for a parser to be made, or for a busy machine.
+hypothesis.settings.register_profile("isthmus", deadline=None)
+hypothesis.settings.load_profile("isthmus")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
