@@ -32,7 +32,6 @@ from isthmus import clock, correlation, ids
 from isthmus.jobs.testing import jobs as jobs
 from tests.engines import chromium_path, postgres_url
 
-
 # Examples have no time limit of their own: the first one of many waits for a parser to be made, or for a busy machine.
 hypothesis.settings.register_profile("isthmus", deadline=None)
 hypothesis.settings.load_profile("isthmus")
