@@ -13,7 +13,7 @@ import os
 from statistics import median
 from typing import Any
 
-from support.own_database import own_database
+from support.own_database import on_postgresql
 from support.peer_rows import make_cases
 from support.serving import load, peer_environment, start, stop, wait_for
 
@@ -33,13 +33,7 @@ COLLECTION, PEER_EACH, PEER_TOGETHER = "200 upserts", "200 upserts, update_or_cr
 
 
 def main() -> None:
-    with own_database():
-        from django.db import connection
-
-        if connection.vendor != "postgresql":
-            print("left out: the peers speak to PostgreSQL only; set DATABASE_URL.")
-            return
-        measure(connection.settings_dict)
+    on_postgresql(measure)
 
 
 def measure(database: dict[str, object]) -> None:

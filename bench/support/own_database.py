@@ -3,11 +3,11 @@
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["own_database"]
+__all__ = ["on_postgresql", "own_database"]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -31,3 +31,14 @@ def own_database() -> Iterator[None]:
             yield
         finally:
             runner.teardown_databases(databases)
+
+
+def on_postgresql(measure: Callable[[dict[str, object]], None]) -> None:
+    """Call `measure` with the settings of a database of its own; elsewhere than on PostgreSQL say why not."""
+    with own_database():
+        from django.db import connection
+
+        if connection.vendor != "postgresql":
+            print("left out: the peers speak to PostgreSQL only; set DATABASE_URL.")
+            return
+        measure(connection.settings_dict)

@@ -13,7 +13,7 @@ from django.db.models import Count, F, IntegerField, QuerySet, Value
 from records.soql.conditions import ConditionCompiler
 from records.soql.errors import InvalidField, MalformedQuery, QueryTooComplicated, TooManyGroups
 from records.soql.operands import AGGREGATES, Operand, operand, single_path
-from records.soql.plans import chosen_rows, inner_values, order_expression
+from records.soql.plans import chosen_rows, in_order, inner_values, order_expression
 from records.soql.sources import Source
 from records.soql.statements import Expression, Function, Ordering, Path, Query, Selected
 from records.wire_columns import Column, column_writer
@@ -96,8 +96,7 @@ class GroupPlan:
     def _ordering(self, name: str, found: Operand, ordering: Ordering) -> Any:
         if name not in self.totals:
             return order_expression(found, ordering)
-        nulls = {"nulls_last": True} if ordering.nulls_last else {"nulls_first": True}
-        return F(name).desc(**nulls) if ordering.descending else F(name).asc(**nulls)
+        return in_order(F(name), ordering)
 
     def _sorted(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for name, _, ordering in reversed(self.order):

@@ -51,6 +51,7 @@ __all__ = [
     "aggregates",
     "chosen_rows",
     "every_row",
+    "in_order",
     "inner_values",
     "order_expression",
     "plan_rows",
@@ -184,7 +185,7 @@ def every_row(query: Query, source: Source, include_deleted: bool) -> "QuerySet[
 
 
 def order_expression(operand: Operand, ordering: Ordering) -> Any:
-    """Return what to sort by. Nulls come first, unless the query says otherwise; letter case does not count."""
+    """Return what to sort by; letter case does not count."""
     if not operand.field.sortable:
         name = operand.field.api_name
         raise InvalidField(f"field '{name}' can not be sorted in a query call", at=ordering.expression.at)
@@ -197,8 +198,12 @@ def order_expression(operand: Operand, ordering: Ordering) -> Any:
         expression = Lower(expression)
     elif named is not None:
         expression = named.expression
-    last = bool(ordering.nulls_last)
-    nulls = {"nulls_last": True} if last else {"nulls_first": True}
+    return in_order(expression, ordering)
+
+
+def in_order(expression: Any, ordering: Ordering) -> Any:
+    """Return the expression to sort by, nulls where the query has them: first, unless it says otherwise."""
+    nulls = {"nulls_last": True} if ordering.nulls_last else {"nulls_first": True}
     return expression.desc(**nulls) if ordering.descending else expression.asc(**nulls)
 
 
@@ -231,10 +236,10 @@ class _Selection:
             else:
                 self._shown(item.expression, item.alias)
 
-    def _field(self, named: NamedField, alias: str | None, at: int, write: Column | None = None) -> None:
+    def _field(self, named: NamedField, alias: str | None, at: int) -> None:
         if alias is not None:
             raise MalformedQuery("only aggregate expressions use field aliasing", at=at)
-        self._add(named, named.field.api_name, at, write or column_writer(named.field))
+        self._add(named, named.field.api_name, at, column_writer(named.field))
 
     def _add(self, named: NamedField, name: str, at: int, write: Column) -> None:
         way = tuple(parent.name for parent in named.parents)

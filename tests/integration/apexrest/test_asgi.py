@@ -3,10 +3,7 @@
 import json
 
 import pytest
-from asgiref.sync import async_to_sync
-from asgiref.testing import ApplicationCommunicator
 from django.core.asgi import get_asgi_application
-from django.db import connections
 from oauth2_provider.models import AccessToken
 
 from apexrest.door import Door
@@ -14,6 +11,8 @@ from apexrest.models import EndpointLimits
 from callouts.models import IntegrationLogEntry
 from crm.models import Case
 from isthmus.access.actions import create_api_client
+from tests import asgi
+from tests.asgi import scope_of, talk
 
 # Without the wrapping transaction: the application may close connections at the end of a request.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -24,50 +23,8 @@ PATH = "/services/apexrest/t/support-requests"
 
 @pytest.fixture(params=["django", "door"])
 def application(request):
-    if request.param == "django":
-        yield get_asgi_application()
-        return
-    door = Door()
-    yield door
-    door.close()
-    connections.close_all()
-
-
-def scope_of(method, path, headers, **more):
-    return {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": method,
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "client": ("127.0.0.1", 4711),
-        "headers": [(b"host", b"127.0.0.1"), *((name.lower().encode(), value.encode()) for name, value in headers)],
-        **more,
-    }
-
-
-def talk(application, scope, *chunks):
-    """Send the chunks and return status, headers and body."""
-
-    async def exchange():
-        communicator = ApplicationCommunicator(application, scope)
-        for chunk in chunks:
-            await communicator.send_input({"type": "http.request", "body": chunk, "more_body": True})
-        await communicator.send_input({"type": "http.request", "body": b"", "more_body": False})
-        start = await communicator.receive_output(20)
-        body = await communicator.receive_output(20)
-        await communicator.wait(20)
-        return (
-            start["status"],
-            {name.decode().lower(): value.decode() for name, value in start["headers"]},
-            body["body"],
-        )
-
-    return async_to_sync(exchange)()
+    with asgi.application(request.param, Door) as found:
+        yield found
 
 
 def send(application, token, path, *chunks):
@@ -108,14 +65,7 @@ def test_half_a_request_has_no_effect(application, api):
     headers = [("authorization", f"Bearer {api.token}"), ("content-type", "application/json")]
     scope = scope_of("POST", "/services/apexrest/t/optional", headers)
 
-    async def leave():
-        communicator = ApplicationCommunicator(application, scope)
-        await communicator.send_input({"type": "http.request", "body": b" ", "more_body": True})
-        await communicator.send_input({"type": "http.disconnect"})
-        await communicator.wait(20)
-        assert await communicator.receive_nothing()
-
-    async_to_sync(leave)()
+    asgi.leave(application, scope, b" ")
     assert not IntegrationLogEntry.objects.exists()
 
 

@@ -3,16 +3,14 @@
 import json
 
 import pytest
-from asgiref.sync import async_to_sync
-from asgiref.testing import ApplicationCommunicator
-from django.core.asgi import get_asgi_application
 from django.db import connections
 
 from crm.models import Case
 from isthmus.doors import behind_doors
 from isthmus.objects.record_ids import record_id_of
 from records.door import Door
-from tests.integration.apexrest.test_asgi import scope_of, talk
+from tests import asgi
+from tests.asgi import scope_of, talk
 
 # Without the wrapping transaction: the application may close connections at the end of a request.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -22,13 +20,8 @@ CASES = "/services/data/v60.0/sobjects/Case"
 
 @pytest.fixture(params=["django", "door"])
 def application(request):
-    if request.param == "django":
-        yield get_asgi_application()
-        return
-    door = Door()
-    yield door
-    door.close()
-    connections.close_all()
+    with asgi.application(request.param, Door) as found:
+        yield found
 
 
 def send(application, token, method, path, *chunks, **headers):
@@ -66,14 +59,7 @@ def test_a_chunked_body_has_a_limit_too(application, api, settings):
 def test_half_a_request_has_no_effect(application, api):
     scope = scope_of("POST", CASES, [("authorization", f"Bearer {api.token}")])
 
-    async def leave():
-        communicator = ApplicationCommunicator(application, scope)
-        await communicator.send_input({"type": "http.request", "body": b'{"Subject": "x"}', "more_body": True})
-        await communicator.send_input({"type": "http.disconnect"})
-        await communicator.wait(20)
-        assert await communicator.receive_nothing()
-
-    async_to_sync(leave)()
+    asgi.leave(application, scope, b'{"Subject": "x"}')
     assert not Case.objects.exists()
 
 

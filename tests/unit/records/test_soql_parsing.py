@@ -191,7 +191,7 @@ def test_escapes():
     ids=lambda text: text[:40].strip() or "blank",
 )
 def test_time_grows_with_the_length_alone(begin):
-    """Ten times the text takes ten times as long, not a hundred times. (A factor of forty leaves room for noise.)"""
+    """Ten times the text takes ten times as long, not a hundred times. (A factor of sixty leaves room for noise.)"""
 
     def taken(text):
         began = time.perf_counter()
@@ -200,7 +200,7 @@ def test_time_grows_with_the_length_alone(begin):
 
     taken(begin[: len(begin) // 10])
     short = min(taken(begin[: len(begin) // 10]) for _ in range(3))
-    assert min(taken(begin) for _ in range(2)) < max(40 * short, 0.5)
+    assert min(taken(begin) for _ in range(2)) < max(60 * short, 1.0)
 
 
 @pytest.mark.parametrize(
