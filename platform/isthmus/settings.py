@@ -259,7 +259,7 @@ Q_CLUSTER: dict[str, Any] = {
     "catch_up": False,
     "scheduler": False,
     "ack_failures": True,
-    "broker_class": f"isthmus.jobs.{'redis_broker.SteadyRedis' if _broker_url else 'orm_broker.SteadyOrm'}",
+    "broker_class": f"isthmus.jobs.{'redis_broker.RedisBroker' if _broker_url else 'database_broker.DatabaseBroker'}",
     **({"redis": _broker_url} if _broker_url else {"orm": "default"}),
 }
 

@@ -1,7 +1,7 @@
 """What can be done with background operations: enqueue, run here, abort, retry."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 from django.db import IntegrityError, transaction
@@ -10,7 +10,7 @@ from isthmus import clock, correlation
 from isthmus.access import policy
 from isthmus.access.policy import AnyUser
 from isthmus.access.registry import ALL_TARGETS
-from isthmus.jobs import bells, execution, registry, transitions
+from isthmus.jobs import bells, execution, readiness, registry, transitions
 from isthmus.jobs.conf import options
 from isthmus.jobs.errors import ArgumentsRefused, JobInsideTransaction, JobNotAbortable, JobNotRetryable
 from isthmus.jobs.models import Job
@@ -19,12 +19,14 @@ from isthmus.jobs.reporting import DirectReporter, Reporter, ThreadReporter
 from isthmus.jobs.states import JobState
 from isthmus.logs import get_logger
 
-__all__ = ["abort", "enqueue_function", "retry", "run_inline"]
+__all__ = ["abort", "enqueue_function", "enqueue_many", "retry", "run_inline"]
 
 log = get_logger(__name__)
 
 _INLINE_LOOK_SECONDS = 0.05
 _LONGEST_KEY = 255
+_GREATEST_PRIORITY = 1_000
+_ADDED_AT_ONCE = 500
 
 
 def enqueue_function(
@@ -37,30 +39,44 @@ def enqueue_function(
     user: AnyUser = None,
     subject: tuple[str, str] | None = None,
     kind: str | None = None,
+    priority: int | None = None,
+    concurrency_key: str | None = None,
+    expires_in: timedelta | None = None,
 ) -> Job:
     """Add a job in the caller's transaction: it starts once that is committed, and never if it is rolled back.
 
     `function` is what @queueable returned, or its dotted name. `delay` is the least time until it starts.
     `unique_key`: while a job of this key has not ended, that job is returned and nothing is added. `after`: wait
     until that job is Completed; if it fails or is aborted, this one is aborted. `user` is whom the job acts for;
-    `None` is the platform itself. `subject` is (type, id) of what the job is about.
+    `None` is the platform itself. `subject` is (type, id) of what the job is about. `priority`: the greatest is taken
+    first; `None` is the function's own. `concurrency_key`: of the jobs with this key one at a time runs.
+    `expires_in`: aborted if it has not started by then; `None`: it waits as long as it takes.
     Raises `UnknownFunction` and `ArgumentsRefused`.
     """
     declaration = registry.find(function) if isinstance(function, str) else function.declaration
-    if unique_key is not None and not 0 < len(unique_key) <= _LONGEST_KEY:
-        raise ArgumentsRefused(f"A unique key has 1 to {_LONGEST_KEY} characters.")
+    for key in (unique_key, concurrency_key):
+        if key is not None and not 0 < len(key) <= _LONGEST_KEY:
+            raise ArgumentsRefused(f"A key has 1 to {_LONGEST_KEY} characters.")
+    if not -_GREATEST_PRIORITY <= (priority or 0) <= _GREATEST_PRIORITY:
+        raise ArgumentsRefused(f"A priority is a whole number from -{_GREATEST_PRIORITY} to {_GREATEST_PRIORITY}.")
     now = clock.now()
     state, reason = _first_state(after)
     is_due = state == JobState.QUEUED and delay <= timedelta()
+    kind = kind or declaration.kind
+    is_gated = readiness.keeps_turns(declaration, kind, concurrency_key or "")
     job = Job(
-        kind=kind or declaration.kind,
+        kind=kind,
         function=declaration.name,
         arguments=declaration.accept(arguments or {}),
         state=state,
         reason=reason,
         max_attempts=declaration.max_attempts,
         run_at=now + max(delay, timedelta()),
-        rung_at=now if is_due else None,
+        ready_at=now if is_due and not is_gated else None,
+        expires_at=now + expires_in if expires_in is not None else None,
+        priority=declaration.priority if priority is None else priority,
+        concurrency_key=concurrency_key or "",
+        is_gated=is_gated,
         correlation_id=correlation.current_or_new(),
         user_id=getattr(user, "pk", None),
         after=after,
@@ -72,8 +88,48 @@ def enqueue_function(
     )
     added = _add_unless_keyed(job) if unique_key else _add(job)
     if added is job and is_due:
-        bells.ring_after_commit(job.pk)
+        _wake_for(job)
     return added
+
+
+def enqueue_many(
+    function: Declared, arguments: Iterable[Mapping[str, object]], *, user: AnyUser = None, priority: int | None = None
+) -> list[Job]:
+    """Add a job for each of the arguments, in as few statements as possible; else like `enqueue_function`.
+
+    Raises `ArgumentsRefused` before anything is added, and `TypeError` for a function that keeps turns.
+    """
+    declaration, now = function.declaration, clock.now()
+    if readiness.keeps_turns(declaration, declaration.kind, ""):
+        raise TypeError(f"{declaration.name} keeps turns; enqueue its jobs one by one.")
+    correlation_id = correlation.current_or_new()
+    jobs = [
+        Job(
+            kind=declaration.kind,
+            function=declaration.name,
+            arguments=declaration.accept(each),
+            max_attempts=declaration.max_attempts,
+            run_at=now,
+            ready_at=now,
+            created_at=now,
+            priority=declaration.priority if priority is None else priority,
+            correlation_id=correlation_id,
+            user_id=getattr(user, "pk", None),
+        )
+        for each in arguments
+    ]
+    Job.objects.bulk_create(jobs, batch_size=_ADDED_AT_ONCE)
+    if jobs:
+        bells.ring_after_commit()
+    return jobs
+
+
+def _wake_for(job: Job) -> None:
+    """Let workers know of a job that may run now, once it is committed; give it its turn first if it keeps turns."""
+    if job.is_gated:
+        _let_others_in(job)
+    else:
+        bells.ring_after_commit()
 
 
 def run_inline(job: Job, *, wait_seconds: float | None = None) -> Job:
@@ -84,16 +140,14 @@ def run_inline(job: Job, *, wait_seconds: float | None = None) -> Job:
     reach the caller: look at `state`, `result` and `error`. Raises `JobInsideTransaction` in an open transaction.
     """
     until = clock.monotonic_seconds() + (options.inline_wait_seconds if wait_seconds is None else wait_seconds)
-    reporter = _inline_reporter()
     pause = threading.Event()
-    while True:
-        if execution.run(job.pk, reporter):
-            break
-        job.refresh_from_db()
-        is_due = job.state == JobState.QUEUED and job.run_at <= clock.now()
-        if not (job.is_running or is_due) or clock.monotonic_seconds() >= until:
-            break
-        pause.wait(_INLINE_LOOK_SECONDS)
+    with _inline_reporter() as reporter:
+        while not execution.run(job.pk, reporter):
+            job.refresh_from_db()
+            is_due = job.state == JobState.QUEUED and job.run_at <= clock.now()
+            if not (job.is_running or is_due) or clock.monotonic_seconds() >= until:
+                break
+            pause.wait(_INLINE_LOOK_SECONDS)
     job.refresh_from_db()
     return job
 
@@ -111,6 +165,9 @@ def abort(job: Job, user: AnyUser = None, reason: str = "") -> Job:
         raise JobNotAbortable(f"The operation is {job.state} already, so it cannot be aborted.")
     log.info("job.aborted", job_id=str(job.pk), by=str(user or ""))
     job.refresh_from_db()
+    if job.lease_expires_at is None:
+        # It did not run, so it leaves its place at once.
+        _let_others_in(job)
     return job
 
 
@@ -133,8 +190,16 @@ def retry(job: Job, user: AnyUser = None) -> Job:
     log.info("job.retried", job_id=str(job.pk), by=str(user or ""))
     job.refresh_from_db()
     if state == JobState.QUEUED:
-        bells.ring_after_commit(job.pk)
+        _wake_for(job)
     return job
+
+
+def _let_others_in(job: Job) -> None:
+    def admit() -> None:
+        if readiness.admit_beside(job):
+            bells.current().ring()
+
+    transaction.on_commit(admit, robust=True)
 
 
 def _require_operator(user: AnyUser) -> None:

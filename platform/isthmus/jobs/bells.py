@@ -1,9 +1,8 @@
-"""Wakes workers. A bell that is not heard costs time, never work: the sweeper finds every row."""
+"""Wakes workers. A bell that is not heard costs time, never work: idle workers look for themselves, too."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
-from uuid import UUID
 
 from django.db import transaction
 
@@ -11,26 +10,20 @@ __all__ = ["Bell", "SilentBell", "current", "install", "ring_after_commit", "use
 
 
 class Bell(Protocol):
-    """How workers are told that a job waits."""
+    """How workers are told that there is something to take."""
 
-    def ring(self, job_ids: Sequence[UUID]) -> None:
-        """Wake a worker for each job. Never raises: a broker that is away is logged."""
-
-    def waiting(self) -> int:
-        """Return how many wake-ups no worker has heard yet."""
+    def ring(self) -> None:
+        """Wake workers, now that what they are to find is committed. Never raises: a broker that is away is logged."""
 
 
 class SilentBell:
-    """Wakes nobody, and remembers for whom it was rung."""
+    """Wakes nobody, and counts how often it was rung."""
 
     def __init__(self) -> None:
-        self.rung: list[UUID] = []
+        self.rings = 0
 
-    def ring(self, job_ids: Sequence[UUID]) -> None:
-        self.rung.extend(job_ids)
-
-    def waiting(self) -> int:
-        return 0
+    def ring(self) -> None:
+        self.rings += 1
 
 
 _bell: Bell = SilentBell()
@@ -58,6 +51,6 @@ def use(bell: Bell) -> Iterator[Bell]:
         install(before)
 
 
-def ring_after_commit(job_id: UUID) -> None:
-    """Wake a worker once the caller's transaction is committed; at once outside one."""
-    transaction.on_commit(lambda: current().ring([job_id]))
+def ring_after_commit() -> None:
+    """Wake workers once the caller's transaction is committed; at once outside one."""
+    transaction.on_commit(lambda: current().ring())

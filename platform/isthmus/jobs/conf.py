@@ -2,7 +2,22 @@
 
 from isthmus.conf import Options, option
 
-__all__ = ["JobOptions", "options"]
+__all__ = ["JobOptions", "limits_of_kinds", "options"]
+
+
+def _parsed_limits(text: str) -> dict[str, int]:
+    pairs = (each.partition("=") for each in text.split(",") if each.strip())
+    return {kind.strip(): int(limit) for kind, _, limit in pairs}
+
+
+def _misread_limits(text: str) -> str | None:
+    try:
+        limits = _parsed_limits(text)
+    except ValueError:
+        limits = {"": 0}
+    if all(kind and limit > 0 for kind, limit in limits.items()):
+        return None
+    return "must be kinds and whole numbers above 0, such as `Batch=2, Callback=4`"
 
 
 class JobOptions(Options, prefix="ISTHMUS_JOBS_"):
@@ -12,8 +27,13 @@ class JobOptions(Options, prefix="ISTHMUS_JOBS_"):
     heartbeat_seconds = option(2.0, help_text="How often a worker renews the lease of the job it runs.", minimum=0.1)
     overrun_seconds = option(5.0, help_text="How long a job may take to end after its time limit.", minimum=0)
     sweep_seconds = option(0.5, help_text="How often a worker looks for due, lost and orphaned jobs.", minimum=0.05)
-    ring_again_seconds = option(3.0, help_text="How old a wake-up must be before it counts as lost.", minimum=0.1)
-    rings_waiting = option(100, help_text="Lost wake-ups are repeated while fewer than these wait.", minimum=1)
+    poll_seconds = option(0.5, help_text="How often an idle worker looks for ready jobs unasked.", minimum=0.05)
+    taken_at_once = option(50, help_text="How many very short jobs a worker takes in one statement.", minimum=1)
+    kind_concurrency = option(
+        "",
+        help_text="How many operations of a kind run at a time, for each kind that has a limit: `Batch=2, Callback=4`.",
+        validate=_misread_limits,
+    )
     stop_grace_seconds = option(7.0, help_text="How long a stopping worker lets running jobs end.", minimum=0)
     inline_wait_seconds = option(10.0, help_text="How long an inline run waits for another holder.", minimum=0)
     argument_bytes = option(1_000_000, help_text="Largest arguments or result, as JSON.", minimum=1_000)
@@ -24,3 +44,8 @@ class JobOptions(Options, prefix="ISTHMUS_JOBS_"):
 
 
 options = JobOptions()
+
+
+def limits_of_kinds() -> dict[str, int]:
+    """Return how many operations of a kind may run at a time, for each kind that has a limit."""
+    return _parsed_limits(options.kind_concurrency)

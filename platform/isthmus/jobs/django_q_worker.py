@@ -2,12 +2,10 @@
 
 import os
 from typing import Protocol
-from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError
 
-from isthmus.jobs import execution
-from isthmus.jobs.reporting import ThreadReporter
+from isthmus.jobs.draining import drain
 from isthmus.logs import get_logger
 
 __all__ = ["answer_bell", "heed"]
@@ -33,15 +31,17 @@ def heed(stop_sign: StopSign) -> None:
     _stop_sign = stop_sign
 
 
-def answer_bell(job_id: str) -> None:
-    """Run the job if it still waits. A wake-up that came twice or too late does nothing."""
-    if _stop_sign is not None and _stop_sign.is_set():
-        return
+def answer_bell() -> None:
+    """Run what is ready. A wake-up that came twice or too late finds nothing, and does nothing."""
     try:
-        execution.run(UUID(job_id), ThreadReporter(on_overrun=_end_this_process))
+        drain(is_stopping=_is_stopping, on_overrun=_end_this_process)
     except (DatabaseError, InterfaceError) as error:
-        # The row is as it was, or its lease runs out: the sweeper rings again.
-        log.warning("job.not_taken", job_id=job_id, error=type(error).__name__)
+        # The rows are as they were, or their leases run out.
+        log.warning("job.not_taken", error=type(error).__name__)
+
+
+def _is_stopping() -> bool:
+    return _stop_sign is not None and _stop_sign.is_set()
 
 
 def _end_this_process() -> None:

@@ -16,8 +16,8 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from isthmus import clock, correlation
 from isthmus.access.policy import AnyUser, system_user
 from isthmus.errors import IsthmusError
+from isthmus.jobs import bells, process_locks, readiness, registry, transitions
 from isthmus.jobs import handle as handles
-from isthmus.jobs import process_locks, registry, transitions
 from isthmus.jobs.conf import options
 from isthmus.jobs.errors import JobAborted, LeaseLost, ResultNotJson, TimeLimitExceeded, UnknownFunction
 from isthmus.jobs.handle import JobHandle
@@ -29,28 +29,35 @@ from isthmus.jobs.states import JobState
 from isthmus.logs import get_logger
 from isthmus.objects.capture import acting_as
 
-__all__ = ["run"]
+__all__ = ["lease_of_taken", "run", "run_taken"]
 
 log = get_logger(__name__)
 T = TypeVar("T")
 
 _UNKNOWN_LIMIT_SECONDS = 60.0
+_LONG_LEASE = timedelta(days=1)
 _ERROR_LENGTH = 4_000
 _TRACE_LENGTH = 20_000
 
 
 def run(job_id: UUID, reporter: Reporter) -> bool:
-    """Run the job if it is due and nobody else has it. Return whether this call took it.
+    """Run the job if it is due, has its turn, and nobody else has it. Return whether this call took it.
 
     The function's own errors end the attempt, never this call. Raises `DatabaseError` when the job cannot be taken.
     """
     job = Job.objects.filter(pk=job_id).first()
     if job is None or job.is_terminal:
         return False
+    if not transitions.claim(job, holder=process_locks.holder_name(), lease=lease_of_taken()):
+        return False
+    run_taken(job, reporter)
+    return True
+
+
+def run_taken(job: Job, reporter: Reporter) -> None:
+    """Run a job that this process has just taken; say how it ended, whatever happens."""
     declaration, unknown = _find(job.function)
     limit = declaration.time_limit_seconds if declaration else _UNKNOWN_LIMIT_SECONDS
-    if not transitions.claim(job, holder=process_locks.holder_name(), lease=_lease_for(limit)):
-        return False
     with correlation.bind(job.correlation_id):
         handle = JobHandle(job, time_limit_seconds=limit)
         reporter.begin(handle)
@@ -61,7 +68,23 @@ def run(job_id: UUID, reporter: Reporter) -> bool:
                 _attempt(job, declaration, handle)
         finally:
             _patiently(reporter.end)
-    return True
+    if job.is_gated:
+        _give_its_turn_to_others(job)
+
+
+def lease_of_taken() -> timedelta:
+    """Return for how long a job is taken before its function is entered."""
+    # On SQLite death is known by a lock and not by silence, and nothing may keep a lease renewed.
+    return _LONG_LEASE if process_locks.waits_for_writers() else timedelta(seconds=options.lease_seconds)
+
+
+def _give_its_turn_to_others(job: Job) -> None:
+    try:
+        if readiness.admit_beside(job):
+            bells.current().ring()
+    except (OperationalError, InterfaceError) as error:
+        # The sweeper does it soon.
+        log.info("job.turn_not_given", job_id=str(job.pk), error=type(error).__name__)
 
 
 def _find(name: str) -> tuple[registry.Declaration | None, Exception]:
@@ -95,8 +118,9 @@ def _user_of(job: Job) -> AnyUser:
 
 
 def _call(job: Job, declaration: registry.Declaration, handle: JobHandle) -> None:
-    if not _patiently(lambda: transitions.start(job)):
-        raise LeaseLost
+    lease = _lease_for(declaration.time_limit_seconds)
+    if not _patiently(lambda: transitions.start(job, lease=lease)):
+        raise _loss(job)
     if not declaration.atomic:
         result = _result_of(job, declaration, handle)
         if not _patiently(lambda: transitions.complete(job, result, handle.current_progress())):
@@ -171,6 +195,8 @@ def _give_up(job: Job, handle: JobHandle, error: BaseException) -> None:
 
 def _tell(event: str, job: Job, error: BaseException, *, kept: bool) -> None:
     # Not kept: it was aborted, or another holder has the row, and nothing of this attempt counts.
+    if not kept:
+        _patiently(lambda: transitions.let_go(job))
     log.warning(event if kept else "job.dropped", job_id=str(job.pk), function=job.function, error=type(error).__name__)
 
 

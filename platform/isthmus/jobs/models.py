@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from isthmus import clock, ids
 from isthmus.jobs import registry
@@ -42,7 +42,15 @@ class Job(models.Model):
     worker_deaths = models.PositiveIntegerField(default=0, help_text="How many attempts ended with their worker.")
     max_attempts = models.PositiveIntegerField(default=1)
     run_at = models.DateTimeField(default=clock.now, help_text="Not started before.")
-    rung_at = models.DateTimeField(null=True, blank=True, help_text="When a worker was last woken for it.")
+    ready_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Since when workers may take it; empty while it waits for its time or turn.",
+    )
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="Not started from then on: aborted instead.")
+    priority = models.SmallIntegerField(default=0, help_text="The greatest is taken first.")
+    concurrency_key = models.CharField(max_length=255, blank=True, help_text="One at a time has it.")
+    is_gated = models.BooleanField(default=False, help_text="It waits for its turn: a key, or a limit of its kind.")
 
     lease_holder = models.CharField(max_length=160, blank=True)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
@@ -81,8 +89,36 @@ class Job(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["run_at"], condition=Q(state=JobState.QUEUED), name="job_due"),
-            models.Index(fields=["lease_expires_at"], condition=Q(state__in=RUNNING), name="job_leased"),
+            # Workers take from the head of this one, whatever waits for its time or its turn.
+            models.Index(
+                F("priority").desc(),
+                F("run_at").asc(),
+                F("id").asc(),
+                condition=Q(state=JobState.QUEUED, ready_at__isnull=False),
+                name="job_ready",
+            ),
+            models.Index(fields=["run_at"], condition=Q(state=JobState.QUEUED, ready_at__isnull=True), name="job_due"),
+            models.Index(
+                fields=["concurrency_key", "-priority", "run_at"],
+                condition=Q(is_gated=True, state__in=[*NON_TERMINAL, JobState.ABORTED]),
+                name="job_turn_of_key",
+            ),
+            models.Index(
+                fields=["function", "-priority", "run_at"],
+                condition=Q(is_gated=True, state__in=NON_TERMINAL),
+                name="job_turn_of_function",
+            ),
+            models.Index(
+                fields=["kind", "-priority", "run_at"],
+                condition=Q(is_gated=True, state__in=NON_TERMINAL),
+                name="job_turn_of_kind",
+            ),
+            models.Index(
+                fields=["expires_at"],
+                condition=Q(expires_at__isnull=False, state__in=[JobState.HOLDING, JobState.QUEUED]),
+                name="job_expiry",
+            ),
+            models.Index(fields=["lease_expires_at"], condition=Q(lease_expires_at__isnull=False), name="job_leased"),
             models.Index(fields=["state", "-created_at"], name="job_state_created"),
             models.Index(fields=["-created_at"], name="job_created"),
             models.Index(fields=["finished_at"], condition=Q(state__in=TERMINAL), name="job_finished"),

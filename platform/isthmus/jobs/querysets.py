@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.db import models
+from django.db.models import Q
 
 from isthmus.jobs.states import NON_TERMINAL, RUNNING, TERMINAL, JobState
 
@@ -17,8 +18,13 @@ class JobQuerySet(models.QuerySet["Job"]):
     """Filters that compose."""
 
     def due(self, now: datetime) -> "JobQuerySet":
-        """Queued, and their time has come; the longest waiting first."""
-        return self.filter(state=JobState.QUEUED, run_at__lte=now).order_by("run_at", "pk")
+        """Queued, and their time has come and is not over; the longest waiting first."""
+        in_time = Q(expires_at=None) | Q(expires_at__gt=now)
+        return self.filter(in_time, state=JobState.QUEUED, run_at__lte=now).order_by("run_at", "pk")
+
+    def ready(self, now: datetime) -> "JobQuerySet":
+        """Due, and their turn has come: what workers may take; in the order in which they do."""
+        return self.due(now).filter(ready_at__isnull=False).order_by("-priority", "run_at", "pk")
 
     def running(self) -> "JobQuerySet":
         """Taken by a worker that has not said how it ended."""

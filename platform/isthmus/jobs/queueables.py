@@ -2,14 +2,14 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 from isthmus.access.policy import AnyUser
 from isthmus.jobs import registry
-from isthmus.jobs.actions import enqueue_function
+from isthmus.jobs.actions import enqueue_function, enqueue_many
 from isthmus.jobs.models import Job
 from isthmus.jobs.registry import Declaration
 
@@ -18,7 +18,7 @@ __all__ = ["Queueable", "Step", "chain", "queueable"]
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_RESERVED = {"after", "delay", "subject", "unique_key", "user"}
+_RESERVED = {"after", "concurrency_key", "delay", "expires_in", "priority", "subject", "unique_key", "user"}
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,9 @@ class Queueable(Generic[P, R]):
         after: Job | None = None,
         user: AnyUser = None,
         subject: tuple[str, str] | None = None,
+        priority: int | None = None,
+        concurrency_key: str | None = None,
+        expires_in: timedelta | None = None,
         **arguments: object,
     ) -> Job:
         """Add a job that calls the function with `arguments`; see `isthmus.jobs.actions.enqueue_function`."""
@@ -59,7 +62,16 @@ class Queueable(Generic[P, R]):
             after=after,
             user=user,
             subject=subject,
+            priority=priority,
+            concurrency_key=concurrency_key,
+            expires_in=expires_in,
         )
+
+    def enqueue_many(
+        self, arguments: Iterable[Mapping[str, object]], *, user: AnyUser = None, priority: int | None = None
+    ) -> list[Job]:
+        """Add a job for each of the arguments, hundreds in one statement; see `isthmus.jobs.actions.enqueue_many`."""
+        return enqueue_many(self, arguments, user=user, priority=priority)
 
     def step(self, **arguments: object) -> Step:
         """Return a link for `chain`."""
@@ -73,6 +85,8 @@ def queueable(
     atomic: bool = False,
     time_limit_seconds: float = 300,
     kind: str = "Queueable",
+    priority: int = 0,
+    concurrency: int | None = None,
 ) -> Callable[[Callable[P, R]], Queueable[P, R]]:
     """Declare a function of a module as a background operation.
 
@@ -80,11 +94,14 @@ def queueable(
     how many deaths of its worker are forgiven; an error class with `retryable = False` below `IsthmusError` ends it
     at once. `retry_delays`: seconds before the second, third … attempt; the last one repeats. `atomic`: all that
     the function writes to the database commits together with the state Completed, or not at all (exactly-once
-    effects). After `time_limit_seconds` the attempt ends with `TimeLimitExceeded`.
+    effects). After `time_limit_seconds` the attempt ends with `TimeLimitExceeded`. `priority`: jobs of the greatest
+    are taken first. `concurrency`: how many jobs of the function run at a time; `None`: as many as there are workers.
     Raises `TypeError` for a function that cannot be found by name or uses a name that `enqueue` needs.
     """
     if max_attempts < 1 or time_limit_seconds <= 0 or any(delay < 0 for delay in retry_delays):
         raise TypeError("max_attempts and time_limit_seconds are positive, retry_delays not negative.")
+    if concurrency is not None and concurrency < 1:
+        raise TypeError("concurrency is positive, or None for no limit.")
 
     def declare(function: Callable[P, R]) -> Queueable[P, R]:
         _check(function)
@@ -96,6 +113,8 @@ def queueable(
             retry_delays=tuple(retry_delays),
             atomic=atomic,
             time_limit_seconds=time_limit_seconds,
+            priority=priority,
+            concurrency=concurrency,
         )
         registry.declare(declaration)
         return Queueable(declaration)

@@ -1,34 +1,33 @@
-"""django-q2's broker on Redis, made to sit out its absence instead of ending the process."""
+"""The bell of an installation with Redis: a short list of rings, of which each wakes one cluster."""
 
 import threading
 from typing import Any
 
 from django.conf import settings
-from django_q.brokers import redis_broker
 from redis import RedisError, from_url
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from isthmus.jobs.bell_broker import BellBroker
+from isthmus.jobs.conf import options
 from isthmus.logs import get_logger
 
-__all__ = ["SteadyRedis"]
+__all__ = ["RedisBroker"]
 
 log = get_logger(__name__)
 
-_PAUSE_SECONDS = 0.5
+_RINGS_KEPT = 100
+"""While nobody hears, more rings than these say nothing new."""
 _CONNECT_SECONDS = 1
 _ANSWER_SECONDS = 5
 
 
-_Redis: Any = redis_broker.Redis  # type: ignore[attr-defined]  # redis has a class of the same name
-
-
-class SteadyRedis(_Redis):  # type: ignore[misc]  # django-q2 has no types
-    """Wake-ups as a list in Redis; what is popped and lost, the sweeper repeats."""
+class RedisBroker(BellBroker):
+    """Rings by pushing to a list, hears by popping from it. While Redis is away, clusters look into the table."""
 
     @staticmethod
     def get_connection(list_key: str | None = None) -> Any:
-        # One try: the sweeper is the retry, and who enqueues must not wait for a bell that is away.
+        # One try: who enqueues must not wait for a bell that is away.
         return from_url(
             settings.Q_CLUSTER["redis"],
             retry=Retry(NoBackoff(), 0),
@@ -36,18 +35,20 @@ class SteadyRedis(_Redis):  # type: ignore[misc]  # django-q2 has no types
             socket_timeout=_ANSWER_SECONDS,
         )
 
-    def ping(self) -> bool:
+    def ring(self) -> None:
+        with self.connection.pipeline(transaction=False) as pipeline:
+            pipeline.rpush(self._key, b"1")
+            pipeline.ltrim(self._key, 0, _RINGS_KEPT - 1)
+            pipeline.execute()
+
+    def hear(self, timeout_seconds: float) -> bool:
         try:
-            return bool(super().ping())
+            return self.connection.blpop([self._key], timeout=timeout_seconds) is not None
         except RedisError as error:
-            # A worker starts without Redis: its sweeper and heartbeat work, and Redis may come.
             log.warning("broker.away", error=type(error).__name__)
+            threading.Event().wait(options.poll_seconds)
             return False
 
-    def dequeue(self) -> Any:
-        try:
-            return super().dequeue()
-        except RedisError as error:
-            log.warning("broker.away", error=type(error).__name__)
-            threading.Event().wait(_PAUSE_SECONDS)
-            return None
+    @property
+    def _key(self) -> str:
+        return f"{self.list_key}:bell"

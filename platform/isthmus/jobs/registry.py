@@ -34,6 +34,10 @@ class Declaration:
     """Seconds before the second, third … attempt; the last one repeats."""
     atomic: bool
     time_limit_seconds: float
+    concurrency: int | None = None
+    """How many jobs of the function run at a time; `None`: as many as there are workers."""
+    priority: int = 0
+    """What its jobs have if nothing else is asked for."""
 
     @property
     def declaration(self) -> "Declaration":

@@ -1,19 +1,20 @@
-"""Finds what no bell told of: due jobs, lost wake-ups, jobs of dead workers, schedules, followers left behind.
+"""Finds what no bell told of: due jobs, free turns, jobs of dead workers, schedules, followers left behind.
 
 Every worker sweeps; each step is a compare-and-set, so that several at once do no harm and none has to lead.
 """
 
 from datetime import timedelta
 
-from django.db.models import F, Q
+from django.db.models import QuerySet
 
 from isthmus import clock
-from isthmus.jobs import bells, process_locks, processes, schedules, transitions
+from isthmus.jobs import bells, process_locks, processes, readiness, schedules, transitions
 from isthmus.jobs.conf import options
 from isthmus.jobs.models import Job
+from isthmus.jobs.states import JobState
 from isthmus.logs import get_logger
 
-__all__ = ["Sweeper", "revive_lost", "ring_due"]
+__all__ = ["Sweeper", "abort_expired", "let_go_of_aborted", "ready_due", "revive_lost"]
 
 log = get_logger(__name__)
 
@@ -33,9 +34,11 @@ class Sweeper:
         """Make one round. Raises `DatabaseError` when the database is away: the next round does what this one left."""
         self._beat()
         revive_lost()
+        let_go_of_aborted()
         transitions.settle_followers(transitions.stranded_predecessors())
         schedules.fire_due()
-        ring_due()
+        abort_expired()
+        ready_due()
         self._keep_house()
 
     def _beat(self) -> None:
@@ -53,35 +56,45 @@ class Sweeper:
 def revive_lost() -> int:
     """Queue again, or fail, the jobs whose worker died or fell silent; return how many."""
     revived = 0
-    for job in _lost():
+    for job in _without_holder(Job.objects.running()):
         if transitions.revive(job):
             revived += 1
             log.warning("job.revived", job_id=str(job.pk), function=job.function, worker_deaths=job.worker_deaths + 1)
     return revived
 
 
-def ring_due() -> int:
-    """Wake workers for due jobs that were never rung for, or whose wake-up seems lost; return how many."""
-    now = clock.now()
-    due = Job.objects.due(now)
-    jobs = list(due.filter(Q(rung_at=None) | Q(rung_at__lt=F("run_at")))[:_MOST_AT_ONCE])
-    unheard = due.filter(rung_at__lt=now - timedelta(seconds=options.ring_again_seconds), rung_at__gte=F("run_at"))
-    if unheard.exists():
-        # Behind a long queue a wake-up is late, not lost: repeating it would only make the queue longer.
-        room = options.rings_waiting - bells.current().waiting()
-        jobs += list(unheard[: max(room, 0)])
-    rung = transitions.mark_rung(jobs)
-    if rung:
-        bells.current().ring(rung)
-    return len(rung)
+def ready_due() -> int:
+    """Let workers take what has come due or whose turn has come, and wake them; return how many."""
+    readied = readiness.make_due_ready() + readiness.admit_everywhere()
+    if readied:
+        bells.current().ring()
+    return readied
 
 
-def _lost() -> list[Job]:
-    running = Job.objects.running()
-    lost = list(running.filter(lease_expires_at__lte=clock.now())[:_MOST_AT_ONCE])
+def abort_expired() -> int:
+    """Abort what has not started in its time; return how many."""
+    aborted = 0
+    for job in readiness.expired():
+        aborted += transitions.expire(job)
+    return aborted
+
+
+def let_go_of_aborted() -> int:
+    """Free the places of aborted jobs whose worker is gone, so that others get their turn; return how many."""
+    freed = 0
+    for job in _without_holder(Job.objects.filter(state=JobState.ABORTED)):
+        transitions.let_go(job)
+        freed += 1
+    return freed
+
+
+def _without_holder(jobs: QuerySet[Job]) -> list[Job]:
+    """Return those of the jobs, which have leases, whose lease ran out or whose holder is known to be dead."""
+    leased = jobs.filter(lease_expires_at__isnull=False)
+    found = list(leased.filter(lease_expires_at__lte=clock.now())[:_MOST_AT_ONCE])
     if process_locks.waits_for_writers():
-        holders = running.order_by().values_list("lease_holder", flat=True).distinct()
+        holders = leased.order_by().values_list("lease_holder", flat=True).distinct()
         dead = [holder for holder in holders if process_locks.is_dead(holder)]
-        seen = {job.pk for job in lost}
-        lost += [job for job in running.filter(lease_holder__in=dead)[:_MOST_AT_ONCE] if job.pk not in seen]
-    return lost
+        seen = {job.pk for job in found}
+        found += [job for job in leased.filter(lease_holder__in=dead)[:_MOST_AT_ONCE] if job.pk not in seen]
+    return found

@@ -13,7 +13,7 @@ import pytest
 from django.db import transaction
 
 from isthmus import clock
-from isthmus.jobs import bells, execution, transitions
+from isthmus.jobs import bells, execution, sweeper, transitions
 from isthmus.jobs.bells import SilentBell
 from isthmus.jobs.models import Job
 from isthmus.jobs.reporting import DirectReporter, ThreadReporter
@@ -33,23 +33,26 @@ def run_all(*, ignore_delays: bool = False) -> list[Job]:
     ran: dict[UUID, None] = {}
     for _ in range(_MOST_RUNS):
         transitions.settle_followers(transitions.stranded_predecessors())
+        sweeper.abort_expired()
         job = _next(ignore_delays=ignore_delays)
         if job is None:
             return [Job.objects.get(pk=job_id) for job_id in ran]
-        reporter = DirectReporter() if transaction.get_connection().in_atomic_block else ThreadReporter()
-        execution.run(job.pk, reporter)
+        with DirectReporter() if transaction.get_connection().in_atomic_block else ThreadReporter() as reporter:
+            execution.run(job.pk, reporter)
         ran[job.pk] = None
     raise RuntimeError(f"After {_MOST_RUNS} runs jobs are still due.")
 
 
 def _next(*, ignore_delays: bool) -> Job | None:
-    due = Job.objects.due(clock.now()).first()
-    if due or not ignore_delays:
-        return due
-    delayed = Job.objects.filter(state=JobState.QUEUED).order_by("run_at").first()
-    if delayed:
-        Job.objects.filter(pk=delayed.pk).update(run_at=clock.now())
-    return delayed
+    sweeper.ready_due()
+    ready = Job.objects.ready(clock.now()).first()
+    if ready or not ignore_delays:
+        return ready
+    delayed = Job.objects.filter(state=JobState.QUEUED, run_at__gt=clock.now()).order_by("run_at").first()
+    if delayed is None:
+        return None
+    Job.objects.filter(pk=delayed.pk).update(run_at=clock.now())
+    return _next(ignore_delays=False)
 
 
 class JobRunner:
@@ -59,9 +62,9 @@ class JobRunner:
         self._bell = bell
 
     @property
-    def rung(self) -> list[UUID]:
-        """The jobs for which a worker would have been woken."""
-        return self._bell.rung
+    def rings(self) -> int:
+        """How often workers would have been woken."""
+        return self._bell.rings
 
     def run_all(self, *, ignore_delays: bool = False) -> list[Job]:
         """See `run_all`."""

@@ -15,12 +15,11 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
-from django.db.models import F, Q, Value
-from django.db.models.functions import Coalesce
+from django.db import IntegrityError, connection, transaction
+from django.db.models import Case, DateTimeField, F, Field, Q, Value, When
 
 from isthmus import clock
-from isthmus.jobs.conf import options
+from isthmus.jobs import bells
 from isthmus.jobs.models import Job
 from isthmus.jobs.states import NON_TERMINAL, RUNNING, TERMINAL, JobState
 
@@ -29,22 +28,28 @@ __all__ = [
     "beat",
     "claim",
     "complete",
+    "expire",
     "fail",
     "give_back",
-    "mark_rung",
+    "keep_place",
+    "let_go",
     "requeue_after_error",
     "requeue_by_operator",
     "revive",
     "settle_followers",
     "start",
     "stranded_predecessors",
+    "take",
+    "untake",
 ]
 
+_STRANDED_AT_ONCE = 100
+_COLUMNS = {field.name: field for field in Job._meta.concrete_fields}
 _NO_LEASE: dict[str, Any] = {"lease_holder": "", "lease_expires_at": None, "heartbeat_at": None}
 
 
 def claim(job: Job, *, holder: str, lease: timedelta) -> bool:
-    """Queued → Preparing for `holder`. Return False when somebody else was first or its time has not come."""
+    """Queued → Preparing for `holder`, if it is due. Return False when somebody else was first or it has to wait."""
     now = clock.now()
     taken = {
         "state": JobState.PREPARING,
@@ -53,10 +58,11 @@ def claim(job: Job, *, holder: str, lease: timedelta) -> bool:
         "heartbeat_at": now,
         "fencing_token": job.fencing_token + 1,
     }
-    waiting = Job.objects.filter(
-        pk=job.pk, state=JobState.QUEUED, run_at__lte=now, fencing_token=job.fencing_token, attempts=job.attempts
+    has_its_turn = Q(is_gated=False) | Q(ready_at__isnull=False)
+    waiting = Job.objects.due(now).filter(
+        has_its_turn, pk=job.pk, fencing_token=job.fencing_token, attempts=job.attempts
     )
-    if not waiting.update(**taken, attempts=F("attempts") + 1):
+    if not waiting.order_by().update(**taken, attempts=F("attempts") + 1):
         return False
     for name, value in taken.items():
         setattr(job, name, value)
@@ -64,16 +70,60 @@ def claim(job: Job, *, holder: str, lease: timedelta) -> bool:
     return True
 
 
-def start(job: Job) -> bool:
-    """Preparing → Processing: the function is entered now."""
+def take(limit: int, *, holder: str, lease: timedelta) -> list[Job]:
+    """Queued → Preparing for `holder`, for up to `limit` ready jobs at once; return them, the first to run first.
+
+    On PostgreSQL rows that another worker is taking are passed over, so workers do not wait for each other.
+    """
     now = clock.now()
-    if not _held(job, JobState.PREPARING).update(
-        state=JobState.PROCESSING, started_at=Coalesce(F("started_at"), Value(now))
-    ):
+    lock = "FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
+    moment, until = _stored("heartbeat_at", now), _stored("lease_expires_at", now + lease)
+    taken = list(Job.objects.raw(_TAKE % lock, [moment, moment, limit, holder, until, moment]))
+    return sorted(taken, key=lambda job: (-job.priority, job.run_at, job.pk))
+
+
+# Written out, because of what no query set can say: one statement that chooses, locks, changes and returns. The first
+# part is materialized so that it chooses once.
+_TAKE = """
+WITH chosen AS MATERIALIZED (
+    SELECT id FROM jobs_job
+    WHERE state = 'Queued' AND ready_at IS NOT NULL AND run_at <= %%s AND (expires_at IS NULL OR expires_at > %%s)
+    ORDER BY priority DESC, run_at, id LIMIT %%s %s
+)
+UPDATE jobs_job
+SET state = 'Preparing', lease_holder = %%s, lease_expires_at = %%s, heartbeat_at = %%s,
+    fencing_token = fencing_token + 1, attempts = attempts + 1
+WHERE id IN (SELECT id FROM chosen) RETURNING *
+"""
+
+
+def untake(jobs: Sequence[Job]) -> int:
+    """Preparing → Queued for jobs that were taken and not begun; it counts as no attempt. Return how many."""
+    given_back = 0
+    for job in jobs:
+        given_back += _held(job, JobState.PREPARING).update(
+            state=JobState.QUEUED, attempts=F("attempts") - 1, **_NO_LEASE
+        )
+    return given_back
+
+
+def start(job: Job, *, lease: timedelta | None = None) -> bool:
+    """Preparing → Processing: the function is entered now. `lease` is from now; `None` leaves it."""
+    now = clock.now()
+    job.lease_expires_at = now + lease if lease else job.lease_expires_at
+    moment = _stored("started_at", now)
+    until = _stored("lease_expires_at", job.lease_expires_at)
+    if not _changed(_START, [moment, until, _stored("id", job.pk), job.fencing_token]):
         return False
     job.state = JobState.PROCESSING
     job.started_at = job.started_at or now
     return True
+
+
+_START = """
+UPDATE jobs_job SET state = 'Processing', started_at = COALESCE(started_at, %s), lease_expires_at = %s
+WHERE id = %s AND fencing_token = %s AND state = 'Preparing' RETURNING 1
+"""
 
 
 def beat(job_id: UUID, fencing_token: int, *, lease: timedelta | None, progress: dict[str, int | None]) -> bool:
@@ -82,17 +132,39 @@ def beat(job_id: UUID, fencing_token: int, *, lease: timedelta | None, progress:
     changes: dict[str, Any] = {"heartbeat_at": now, **progress}
     if lease is not None:
         changes["lease_expires_at"] = now + lease
-    return bool(Job.objects.filter(pk=job_id, fencing_token=fencing_token, state__in=RUNNING).update(**changes))
+    alive = Job.objects.filter(pk=job_id, fencing_token=fencing_token, state__in=RUNNING)
+    return bool(alive.update(**changes))
+
+
+def keep_place(job_id: UUID, fencing_token: int, *, lease: timedelta) -> None:
+    """Renew the lease of an aborted job whose function goes on: nobody gets its turn before it has returned."""
+    aborted = Job.objects.filter(pk=job_id, fencing_token=fencing_token, state=JobState.ABORTED)
+    aborted.update(lease_expires_at=clock.now() + lease)
 
 
 def complete(job: Job, result: object, progress: dict[str, int | None]) -> bool:
     """Processing → Completed, and let the followers go. Return False when the lease is lost."""
-    changes: dict[str, Any] = {"state": JobState.COMPLETED, "result": result, "finished_at": clock.now(), "reason": ""}
-    with transaction.atomic():
-        if not _held(job, JobState.PROCESSING).update(**changes, **progress, **_NO_LEASE):
-            return False
+    done = progress.get("progress_done", job.progress_done)
+    total = progress.get("progress_total", job.progress_total)
+    moment = _stored("finished_at", clock.now())
+    given = [_stored("result", result), moment, done, total, _stored("id", job.pk), job.fencing_token]
+    changed = _changed(_COMPLETE, given)
+    if not changed:
+        return False
+    [has_followers] = changed
+    if has_followers:
+        # Followers that a crash leaves behind here are found by the sweeper.
         settle_followers([job.pk])
     return True
+
+
+_COMPLETE = """
+UPDATE jobs_job
+SET state = 'Completed', reason = '', result = %s, finished_at = %s, progress_done = %s, progress_total = %s,
+    lease_holder = '', lease_expires_at = NULL, heartbeat_at = NULL
+WHERE id = %s AND fencing_token = %s AND state = 'Processing'
+RETURNING EXISTS (SELECT 1 FROM jobs_job AS follower WHERE follower.after_id = jobs_job.id)
+"""
 
 
 def requeue_after_error(job: Job, *, error: str, trace: str, delay: timedelta, progress: dict[str, int | None]) -> bool:
@@ -102,7 +174,7 @@ def requeue_after_error(job: Job, *, error: str, trace: str, delay: timedelta, p
             state=JobState.QUEUED,
             failures=F("failures") + 1,
             run_at=clock.now() + delay,
-            rung_at=None,
+            ready_at=None,
             error=error,
             error_trace=trace,
             **progress,
@@ -143,7 +215,7 @@ def revive(job: Job) -> bool:
     )
     if deaths <= job.max_attempts:
         return bool(
-            lost.update(state=JobState.QUEUED, run_at=clock.now(), rung_at=None, worker_deaths=deaths, **_NO_LEASE)
+            lost.update(state=JobState.QUEUED, run_at=clock.now(), ready_at=None, worker_deaths=deaths, **_NO_LEASE)
         )
     reason = f"worker died {deaths} times"
     with transaction.atomic():
@@ -160,19 +232,39 @@ def give_back(holder_family: str) -> int:
     return (
         Job.objects.running()
         .filter(lease_holder__startswith=f"{holder_family}.")
-        .update(state=JobState.QUEUED, run_at=clock.now(), rung_at=None, **_NO_LEASE)
+        .update(state=JobState.QUEUED, run_at=clock.now(), ready_at=None, **_NO_LEASE)
     )
 
 
 def abort(job_id: UUID, reason: str) -> bool:
-    """Whatever has not ended → Aborted; a running function learns of it at its next checkpoint."""
+    """Whatever has not ended → Aborted; a running function learns of it at its next checkpoint.
+
+    Until then it keeps its lease: it is ended for everybody, but its turn is not given to another one yet.
+    """
     with transaction.atomic():
         aborted = Job.objects.filter(pk=job_id, state__in=NON_TERMINAL).update(
-            state=JobState.ABORTED, reason=reason, finished_at=clock.now(), **_NO_LEASE
+            state=JobState.ABORTED, reason=reason, finished_at=clock.now()
         )
         if aborted:
             settle_followers([job_id])
     return bool(aborted)
+
+
+def expire(job: Job) -> bool:
+    """Holding or Queued → Aborted for a job whose time is over; followers are aborted too."""
+    with transaction.atomic():
+        waiting = Job.objects.filter(
+            pk=job.pk, state__in=(JobState.HOLDING, JobState.QUEUED), expires_at=job.expires_at
+        )
+        expired = waiting.update(state=JobState.ABORTED, reason="expired before it started", finished_at=clock.now())
+        if expired:
+            settle_followers([job.pk])
+    return bool(expired)
+
+
+def let_go(job: Job) -> None:
+    """Note that the function of an aborted job has returned."""
+    Job.objects.filter(pk=job.pk, fencing_token=job.fencing_token, state=JobState.ABORTED).update(**_NO_LEASE)
 
 
 def requeue_by_operator(job: Job, *, state: JobState) -> bool:
@@ -189,9 +281,11 @@ def requeue_by_operator(job: Job, *, state: JobState) -> bool:
                     failures=0,
                     worker_deaths=0,
                     run_at=clock.now(),
-                    rung_at=None,
+                    ready_at=_ready_if_due() if state == JobState.QUEUED else None,
+                    expires_at=None,
                     finished_at=None,
                     fencing_token=F("fencing_token") + 1,
+                    **_NO_LEASE,
                 )
             )
     except IntegrityError:
@@ -203,7 +297,9 @@ def settle_followers(job_ids: Iterable[UUID]) -> None:
     ended = list(job_ids)
     while ended:
         waiting = Job.objects.filter(after__in=ended, state=JobState.HOLDING)
-        waiting.filter(after__state=JobState.COMPLETED).update(state=JobState.QUEUED, reason="", rung_at=None)
+        let_go = waiting.filter(after__state=JobState.COMPLETED)
+        if let_go.update(state=JobState.QUEUED, reason="", ready_at=_ready_if_due()):
+            bells.ring_after_commit()
         doomed = list(
             waiting.filter(after__state__in=(JobState.FAILED, JobState.ABORTED)).values_list("pk", "after__state")
         )
@@ -216,23 +312,37 @@ def settle_followers(job_ids: Iterable[UUID]) -> None:
                 ended.append(follower)
 
 
-def mark_rung(jobs: Sequence[Job]) -> list[UUID]:
-    """Note that workers are woken for these jobs; return those that nobody else is waking."""
-    now, rung = clock.now(), []
-    for job in jobs:
-        unrung = Job.objects.filter(pk=job.pk, state=JobState.QUEUED, run_at=job.run_at, rung_at=job.rung_at)
-        if unrung.update(rung_at=now):
-            rung.append(job.pk)
-    return rung
-
-
 def stranded_predecessors() -> list[UUID]:
     """Return ended jobs that somebody still waits for: the follower was committed while its predecessor ended."""
     return list(
         Job.objects.filter(state__in=TERMINAL, followers__state=JobState.HOLDING)
         .values_list("pk", flat=True)
-        .distinct()[: options.rings_waiting]
+        .distinct()[:_STRANDED_AT_ONCE]
     )
+
+
+def _ready_if_due() -> Case:
+    """Return what `ready_at` becomes when a job is queued: now, unless it waits for its time or its turn."""
+    now = clock.now()
+    return Case(
+        When(is_gated=False, run_at__lte=now, then=Value(now)),
+        default=Value(None),
+        output_field=DateTimeField(null=True),
+    )
+
+
+def _changed(statement: str, parameters: list[Any]) -> tuple[Any, ...] | None:
+    """Return what the statement returned of the one row that it changed; `None` when there was none."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        found: tuple[Any, ...] | None = cursor.fetchone()
+    return found
+
+
+def _stored(field: str, value: object) -> Any:
+    """Return a value as the column of a field takes it."""
+    column: Field[Any, Any] = _COLUMNS[field]
+    return column.get_db_prep_save(value, connection)
 
 
 def _held(job: Job, *states: JobState) -> Any:

@@ -35,7 +35,7 @@ def test_a_job_keeps_what_it_was_given(jobs, correlation_id, moving_clock):
         "Lead",
         "00Q1",
     )
-    assert (job.run_at, job.rung_at) == (moving_clock.now() + timedelta(minutes=5), None)
+    assert (job.run_at, job.ready_at) == (moving_clock.now() + timedelta(minutes=5), None)
     assert job.correlation_id == correlation_id
     assert list(Job.objects.about("Lead", "00Q1")) == [job]
 
@@ -77,8 +77,8 @@ def test_what_is_refused_leaves_nothing(jobs):
 def test_a_job_enqueued_in_a_transaction_takes_effect_with_its_commit(jobs):
     with transaction.atomic():
         job = note.enqueue(name="x")
-        assert jobs.rung == []
-    assert jobs.rung == [job.pk]
+        assert jobs.rings == 0
+    assert jobs.rings == 1
     [ended] = jobs.run_all()
     assert (ended.pk, ended.state) == (job.pk, "Completed")
 
@@ -88,14 +88,14 @@ def test_a_job_enqueued_in_a_rolled_back_transaction_leaves_nothing(jobs):
     with transaction.atomic():
         note.enqueue(name="x")
         transaction.set_rollback(True)
-    assert jobs.rung == []
+    assert jobs.rings == 0
     assert not Job.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_delayed_job_rings_no_bell_yet(jobs):
     note.enqueue(name="x", delay=timedelta(hours=1))
-    assert jobs.rung == []
+    assert jobs.rings == 0
 
 
 @pytest.mark.django_db

@@ -48,7 +48,8 @@ def closed_gate(settings):
 
 def run_in_a_thread(job):
     def run():
-        execution.run(job.pk, ThreadReporter())
+        with ThreadReporter() as reporter:
+            execution.run(job.pk, reporter)
         connection.close()
 
     thread = threading.Thread(target=run)

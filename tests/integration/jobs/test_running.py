@@ -113,7 +113,7 @@ def test_an_error_that_may_pass_is_retried_after_its_delays(jobs, moving_clock):
         [ended] = jobs.run_all()
         assert (ended.state, ended.attempts, ended.failures) == ("Queued", attempt, attempt)
         assert ended.run_at == moving_clock.now() + timedelta(seconds=delay)
-        assert ended.rung_at is None
+        assert ended.ready_at is None
         assert jobs.run_all() == []
         moving_clock.move(timedelta(seconds=delay))
     [ended] = jobs.run_all()

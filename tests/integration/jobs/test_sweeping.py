@@ -8,20 +8,9 @@ from django.db import connection
 from isthmus.jobs import bells, chain, processes, queueable, transitions
 from isthmus.jobs.bells import SilentBell
 from isthmus.jobs.models import Job, ProcessHeartbeat
-from isthmus.jobs.sweeper import Sweeper, revive_lost, ring_due
+from isthmus.jobs.sweeper import Sweeper, ready_due, revive_lost
 
 LEASE = timedelta(seconds=10)
-
-
-class BusyBell(SilentBell):
-    """A bell in front of a long queue."""
-
-    def __init__(self, waiting):
-        super().__init__()
-        self.unheard = waiting
-
-    def waiting(self):
-        return self.unheard
 
 
 @queueable(max_attempts=2)
@@ -50,46 +39,20 @@ def living_holder():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_committed_job_whose_wake_up_was_lost_is_rung_for_again(jobs, moving_clock):
-    job = note.enqueue(name="x")
-    jobs.rung.clear()  # The process died between the commit and the bell.
-    assert ring_due() == 0
-    moving_clock.move(timedelta(seconds=3.1))
-    assert ring_due() == 1
-    assert jobs.rung == [job.pk]
-    assert ring_due() == 0
-    [ended] = jobs.run_all()
-    assert ended.state == "Completed"
+def test_a_committed_job_whose_wake_up_was_lost_can_be_taken_all_the_same():
+    with bells.use(SilentBell()):
+        job = note.enqueue(name="x")
+    assert [taken.pk for taken in transitions.take(5, holder="w.1", lease=LEASE)] == [job.pk]
 
 
-def test_a_delayed_job_is_rung_for_when_it_is_due(jobs, moving_clock):
+def test_a_delayed_job_is_ready_when_it_is_due(jobs, moving_clock):
     job = note.enqueue(name="x", delay=timedelta(seconds=30))
-    assert ring_due() == 0
+    assert (ready_due(), jobs.rings) == (0, 0)
+    assert transitions.take(5, holder="w.1", lease=LEASE) == []
     moving_clock.move(timedelta(seconds=30))
-    assert ring_due() == 1
-    assert jobs.rung == [job.pk]
-
-
-def test_behind_a_long_queue_a_wake_up_is_not_repeated(moving_clock, settings):
-    settings.ISTHMUS_JOBS_RINGS_WAITING = 5
-    with bells.use(BusyBell(waiting=3)) as bell:
-        for number in range(4):
-            note.enqueue(name=str(number))
-        fresh = note.enqueue(name="delayed", delay=timedelta(seconds=5))
-        moving_clock.move(timedelta(seconds=10))
-        assert ring_due() == 3
-        assert fresh.pk in bell.rung
-        bell.unheard = 5
-        moving_clock.move(timedelta(seconds=10))
-        assert ring_due() == 0
-
-
-def test_two_sweepers_ring_once(jobs, moving_clock):
-    note.enqueue(name="x", delay=timedelta(seconds=1))
-    moving_clock.move(timedelta(seconds=1))
-    seen = list(Job.objects.all())
-    assert len(transitions.mark_rung(seen)) == 1
-    assert transitions.mark_rung(seen) == []
+    assert (ready_due(), jobs.rings) == (1, 1)
+    assert (ready_due(), jobs.rings) == (0, 1)
+    assert [taken.pk for taken in transitions.take(5, holder="w.1", lease=LEASE)] == [job.pk]
 
 
 def test_a_job_whose_lease_ran_out_runs_again(jobs, moving_clock, living_holder):
@@ -100,7 +63,7 @@ def test_a_job_whose_lease_ran_out_runs_again(jobs, moving_clock, living_holder)
     assert revive_lost() == 1
     job.refresh_from_db()
     assert (job.state, job.worker_deaths, job.failures, job.lease_holder) == ("Queued", 1, 0, "")
-    assert ring_due() == 1
+    assert ready_due() == 1
     [ended] = jobs.run_all()
     assert (ended.state, ended.attempts, ended.fencing_token) == ("Completed", 2, 2)
 
@@ -160,7 +123,7 @@ def test_what_a_stopping_worker_held_is_no_death():
     assert transitions.give_back("worker-a") == 1
     mine.refresh_from_db()
     others.refresh_from_db()
-    assert (mine.state, mine.worker_deaths, mine.rung_at) == ("Queued", 0, None)
+    assert (mine.state, mine.worker_deaths, mine.ready_at) == ("Queued", 0, None)
     assert others.state == "Processing"
 
 
@@ -171,7 +134,7 @@ def test_a_follower_that_missed_the_end_of_its_predecessor_is_let_go(jobs, movin
     Sweeper("w").sweep()
     second.refresh_from_db()
     assert second.state == "Queued"
-    assert second.pk in jobs.rung
+    assert second.ready_at == moving_clock.now()
 
 
 def test_a_sweep_beats_and_forgets_the_long_silent(jobs, moving_clock):

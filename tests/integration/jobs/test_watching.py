@@ -5,11 +5,9 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import User
 from django.urls import reverse
-from django_q.models import OrmQ
 
 from isthmus import health
-from isthmus.jobs import bells, processes, queueable
-from isthmus.jobs.django_q_engine import DjangoQBell
+from isthmus.jobs import processes, queueable
 from isthmus.jobs.django_q_worker import answer_bell
 from isthmus.jobs.jobs import purge_ended_jobs
 from isthmus.jobs.models import Job, ProcessHeartbeat, Schedule
@@ -61,31 +59,14 @@ def test_the_queue_probe_tells_how_long_work_waits(jobs, moving_clock):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_bell_carries_the_id_and_nothing_else():
-    with bells.use(DjangoQBell()) as bell:
-        job = note.enqueue(name="a secret name")
-        [task] = [row.task for row in OrmQ.objects.all()]
-        assert (task["func"], tuple(task["args"]), task["kwargs"]) == (
-            "isthmus.jobs.django_q_worker.answer_bell",
-            (str(job.pk),),
-            {},
-        )
-    assert "a secret name" not in str(task)
-    assert bell.waiting() == 1
-
-
-@pytest.mark.django_db(transaction=True)
-def test_an_answered_bell_runs_the_job_and_a_second_one_does_nothing(jobs):
-    job = note.enqueue(name="x")
-    answer_bell(str(job.pk))
-    answer_bell(str(job.pk))
-    job.refresh_from_db()
-    assert (job.state, job.result, job.attempts) == ("Completed", "x", 1)
-
-
-def test_a_bell_for_a_job_that_is_gone_does_nothing():
-    answer_bell("00000000-0000-0000-0000-000000000001")
-    assert not Job.objects.exists()
+def test_an_answered_bell_runs_what_is_ready_and_a_second_one_does_nothing(jobs):
+    ready = note.enqueue_many([{"name": str(number)} for number in range(7)])
+    later = note.enqueue(name="later", delay=timedelta(hours=1))
+    answer_bell()
+    answer_bell()
+    assert set(Job.objects.filter(state="Completed").values_list("pk", "attempts")) == {(job.pk, 1) for job in ready}
+    later.refresh_from_db()
+    assert (later.state, later.attempts) == ("Queued", 0)
 
 
 def test_old_ended_jobs_are_purged_and_others_stay(jobs, moving_clock):
