@@ -36,8 +36,9 @@ def drain(*, is_stopping: Callable[[], bool], on_overrun: Callable[[], None] | N
                 began = clock.monotonic_seconds()
                 if not (count := taken.add(_take(at_once))):
                     break
-                while (job := taken.next()) and not is_stopping():
-                    execution.run_taken(job, reporter)
+                job = taken.next()
+                while job and not is_stopping():
+                    job = execution.run_taken(job, reporter, following=taken.next) or taken.next()
                     ran += 1
                 seconds_each = (clock.monotonic_seconds() - began) / count
                 at_once = min(at_once * 2, options.taken_at_once) if seconds_each < _SHORT_SECONDS else 1

@@ -26,13 +26,20 @@ from isthmus.jobs.json_values import NotJson, as_json_value
 from isthmus.jobs.models import Job
 from isthmus.jobs.reporting import Reporter
 from isthmus.jobs.states import JobState
+from isthmus.jobs.transitions import Start
 from isthmus.logs import get_logger
 from isthmus.objects.capture import acting_as
 
-__all__ = ["lease_of_taken", "run", "run_taken"]
+__all__ = ["Following", "lease_of_taken", "nothing_follows", "run", "run_taken"]
 
 log = get_logger(__name__)
 T = TypeVar("T")
+Following = Callable[[], Job | None]
+
+
+def nothing_follows() -> None:
+    """For jobs that are taken one by one."""
+
 
 _UNKNOWN_LIMIT_SECONDS = 60.0
 _LONG_LEASE = timedelta(days=1)
@@ -54,10 +61,15 @@ def run(job_id: UUID, reporter: Reporter) -> bool:
     return True
 
 
-def run_taken(job: Job, reporter: Reporter) -> None:
-    """Run a job that this process has just taken; say how it ended, whatever happens."""
+def run_taken(job: Job, reporter: Reporter, *, following: Following = nothing_follows) -> Job | None:
+    """Run a job that this process has taken; say how it ended, whatever happens.
+
+    `following` gives the next one that is taken, if any: it is started in the statement that ends this one, which saves
+    one. Return what it gave; its state says whether it has been started.
+    """
     declaration, unknown = _find(job.function)
     limit = declaration.time_limit_seconds if declaration else _UNKNOWN_LIMIT_SECONDS
+    following_job = None
     with correlation.bind(job.correlation_id):
         handle = JobHandle(job, time_limit_seconds=limit)
         reporter.begin(handle)
@@ -65,11 +77,12 @@ def run_taken(job: Job, reporter: Reporter) -> None:
             if declaration is None:
                 _give_up(job, handle, unknown)
             else:
-                _attempt(job, declaration, handle)
+                following_job = _attempt(job, declaration, handle, following)
         finally:
             _patiently(reporter.end)
     if job.is_gated:
         _give_its_turn_to_others(job)
+    return following_job
 
 
 def lease_of_taken() -> timedelta:
@@ -100,37 +113,57 @@ def _lease_for(limit_seconds: float) -> timedelta:
     return timedelta(seconds=options.lease_seconds)
 
 
-def _attempt(job: Job, declaration: registry.Declaration, handle: JobHandle) -> None:
+def _attempt(job: Job, declaration: registry.Declaration, handle: JobHandle, following: Following) -> Job | None:
     log.info("job.started", job_id=str(job.pk), function=job.function, attempt=job.attempts)
     began = clock.monotonic_seconds()
+    following_job = None
     try:
         with handles.bind(handle), acting_as(cache(partial(_user_of, job))), around_job(job):
-            _call(job, declaration, handle)
+            _start(job, declaration)
+            if declaration.atomic:
+                _call_in_a_transaction(job, declaration, handle)
+            else:
+                result = _result_of(job, declaration, handle)
+                following_job = following()
+                _complete(job, result, handle, following_job)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the edge of the platform: any error ends the attempt only
         _fail(job, declaration, handle, error)
     else:
         milliseconds = round((clock.monotonic_seconds() - began) * 1_000)
         log.info("job.completed", job_id=str(job.pk), function=job.function, duration_ms=milliseconds)
+    return following_job
 
 
 def _user_of(job: Job) -> AnyUser:
     return job.user or system_user()
 
 
-def _call(job: Job, declaration: registry.Declaration, handle: JobHandle) -> None:
+def _start(job: Job, declaration: registry.Declaration) -> None:
+    if job.state == JobState.PROCESSING:
+        return  # With the end of the one before it.
     lease = _lease_for(declaration.time_limit_seconds)
     if not _patiently(lambda: transitions.start(job, lease=lease)):
         raise _loss(job)
-    if not declaration.atomic:
-        result = _result_of(job, declaration, handle)
-        if not _patiently(lambda: transitions.complete(job, result, handle.current_progress())):
-            raise _loss(job)
-        return
+
+
+def _call_in_a_transaction(job: Job, declaration: registry.Declaration, handle: JobHandle) -> None:
     with transaction.atomic():
         result = _result_of(job, declaration, handle)
         # The fence and the effects share this transaction: either both count or neither does.
         if not transitions.complete(job, result, handle.current_progress()):
             raise _loss(job)
+
+
+def _complete(job: Job, result: object, handle: JobHandle, following_job: Job | None) -> None:
+    then = _start_of(following_job) if following_job else None
+    progress = handle.current_progress()
+    if not _patiently(lambda: transitions.complete(job, result, progress, then=then)):
+        raise _loss(job)
+
+
+def _start_of(job: Job) -> Start | None:
+    declaration, _ = _find(job.function)
+    return Start(job, _lease_for(declaration.time_limit_seconds)) if declaration else None
 
 
 def _loss(job: Job) -> JobAborted | LeaseLost:

@@ -11,7 +11,8 @@ Completed; only an operator's retry leads out of Failed and Aborted.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from isthmus.jobs.models import Job
 from isthmus.jobs.states import NON_TERMINAL, RUNNING, TERMINAL, JobState
 
 __all__ = [
+    "Start",
     "abort",
     "beat",
     "claim",
@@ -78,7 +80,9 @@ def take(limit: int, *, holder: str, lease: timedelta) -> list[Job]:
     now = clock.now()
     lock = "FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
     moment, until = _stored("heartbeat_at", now), _stored("lease_expires_at", now + lease)
-    taken = list(Job.objects.raw(_TAKE % lock, [moment, moment, limit, holder, until, moment]))
+    taken = list(
+        Job.objects.raw(_TAKE % lock + _relaxed() + _RETURNING_ALL, [moment, moment, limit, holder, until, moment])
+    )
     return sorted(taken, key=lambda job: (-job.priority, job.run_at, job.pk))
 
 
@@ -93,8 +97,10 @@ WITH chosen AS MATERIALIZED (
 UPDATE jobs_job
 SET state = 'Preparing', lease_holder = %%s, lease_expires_at = %%s, heartbeat_at = %%s,
     fencing_token = fencing_token + 1, attempts = attempts + 1
-WHERE id IN (SELECT id FROM chosen) RETURNING *
-"""
+WHERE id IN (SELECT id FROM chosen)"""
+
+
+_RETURNING_ALL = " RETURNING *"
 
 
 def untake(jobs: Sequence[Job]) -> int:
@@ -109,21 +115,7 @@ def untake(jobs: Sequence[Job]) -> int:
 
 def start(job: Job, *, lease: timedelta | None = None) -> bool:
     """Preparing → Processing: the function is entered now. `lease` is from now; `None` leaves it."""
-    now = clock.now()
-    job.lease_expires_at = now + lease if lease else job.lease_expires_at
-    moment = _stored("started_at", now)
-    until = _stored("lease_expires_at", job.lease_expires_at)
-    if not _changed(_START, [moment, until, _stored("id", job.pk), job.fencing_token]):
-        return False
-    job.state = JobState.PROCESSING
-    job.started_at = job.started_at or now
-    return True
-
-
-_START = """
-UPDATE jobs_job SET state = 'Processing', started_at = COALESCE(started_at, %s), lease_expires_at = %s
-WHERE id = %s AND fencing_token = %s AND state = 'Preparing' RETURNING 1
-"""
+    return bool(_step(None, Start(job, lease)))
 
 
 def beat(job_id: UUID, fencing_token: int, *, lease: timedelta | None, progress: dict[str, int | None]) -> bool:
@@ -142,29 +134,88 @@ def keep_place(job_id: UUID, fencing_token: int, *, lease: timedelta) -> None:
     aborted.update(lease_expires_at=clock.now() + lease)
 
 
-def complete(job: Job, result: object, progress: dict[str, int | None]) -> bool:
-    """Processing → Completed, and let the followers go. Return False when the lease is lost."""
-    done = progress.get("progress_done", job.progress_done)
-    total = progress.get("progress_total", job.progress_total)
-    moment = _stored("finished_at", clock.now())
-    given = [_stored("result", result), moment, done, total, _stored("id", job.pk), job.fencing_token]
-    changed = _changed(_COMPLETE, given)
-    if not changed:
+def complete(job: Job, result: object, progress: dict[str, int | None], *, then: "Start | None" = None) -> bool:
+    """Processing → Completed, and let the followers go. Return False when the lease is lost.
+
+    `then`, of the same worker, starts in the same statement; whether it did is seen by its state.
+    """
+    found = _step(Completion(job, result, progress), then)
+    if job.pk not in found:
         return False
-    [has_followers] = changed
-    if has_followers:
+    if found[job.pk]:
         # Followers that a crash leaves behind here are found by the sweeper.
         settle_followers([job.pk])
     return True
 
 
-_COMPLETE = """
-UPDATE jobs_job
-SET state = 'Completed', reason = '', result = %s, finished_at = %s, progress_done = %s, progress_total = %s,
-    lease_holder = '', lease_expires_at = NULL, heartbeat_at = NULL
-WHERE id = %s AND fencing_token = %s AND state = 'Processing'
-RETURNING EXISTS (SELECT 1 FROM jobs_job AS follower WHERE follower.after_id = jobs_job.id)
+@dataclass(frozen=True)
+class Start:
+    """A job that is taken, and for how long from its start."""
+
+    job: Job
+    lease: timedelta | None = None
+    """`None` leaves the lease as it is."""
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A job whose function has returned, and what it left."""
+
+    job: Job
+    result: object
+    progress: dict[str, int | None]
+
+
+def _step(ended: Completion | None, started: Start | None) -> dict[UUID, bool]:
+    """End one job, start another, or both at once; return which of them were changed, and whether somebody follows."""
+    now = clock.now()
+    conditions, given = [], []
+    for change, state in ((ended, JobState.PROCESSING), (started, JobState.PREPARING)):
+        if change:
+            conditions.append(f"(id = %s AND fencing_token = %s AND state = '{state}')")
+            given += [_stored("id", change.job.pk), change.job.fencing_token]
+    statement, parameters = _COMPLETE_OR_START, _step_values(ended, started, now)
+    statement += f" WHERE ({' OR '.join(conditions)}){_relaxed()}{_RETURNING_FOLLOWERS}"
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [*parameters, *given])
+        found = {_COLUMNS["id"].to_python(pk): bool(has_followers) for pk, has_followers in cursor.fetchall()}
+    if started and started.job.pk in found:
+        started.job.state, started.job.started_at = JobState.PROCESSING, started.job.started_at or now
+    return found
+
+
+def _step_values(ended: Completion | None, started: Start | None, now: datetime) -> list[Any]:
+    done, total, result, ended_id = 0, None, None, None
+    if ended:
+        done = ended.progress.get("progress_done", ended.job.progress_done) or 0
+        total = ended.progress.get("progress_total", ended.job.progress_total)
+        result, ended_id = ended.result, ended.job.pk
+    until = now + started.lease if started and started.lease else None
+    moment, key = _stored("finished_at", now), _stored("id", ended_id or _NOBODY)
+    return [
+        *(key, key, key, _stored("result", result), key, moment, key, done, key, total),
+        *(key, key, _stored("lease_expires_at", until), key, key, moment),
+    ]
+
+
+_NOBODY = UUID(int=0)
+# Written out, because this runs twice in the life of every job and ends one job and starts another in one go.
+_COMPLETE_OR_START = """
+UPDATE jobs_job SET
+    state = CASE WHEN id = %s THEN 'Completed' ELSE 'Processing' END,
+    reason = CASE WHEN id = %s THEN '' ELSE reason END,
+    result = CASE WHEN id = %s THEN %s ELSE result END,
+    finished_at = CASE WHEN id = %s THEN %s ELSE finished_at END,
+    progress_done = CASE WHEN id = %s THEN %s ELSE progress_done END,
+    progress_total = CASE WHEN id = %s THEN %s ELSE progress_total END,
+    lease_holder = CASE WHEN id = %s THEN '' ELSE lease_holder END,
+    lease_expires_at = CASE WHEN id = %s THEN NULL ELSE COALESCE(%s, lease_expires_at) END,
+    heartbeat_at = CASE WHEN id = %s THEN NULL ELSE heartbeat_at END,
+    started_at = CASE WHEN id = %s THEN started_at ELSE COALESCE(started_at, %s) END
 """
+_RETURNING_FOLLOWERS = (
+    " RETURNING id, EXISTS (SELECT 1 FROM jobs_job AS follower WHERE follower.after_id = jobs_job.id)"
+)
 
 
 def requeue_after_error(job: Job, *, error: str, trace: str, delay: timedelta, progress: dict[str, int | None]) -> bool:
@@ -321,6 +372,20 @@ def stranded_predecessors() -> list[UUID]:
     )
 
 
+def _relaxed() -> str:
+    """Return a condition that always holds and lets the statement's commit not wait for the disk.
+
+    For PostgreSQL, outside a transaction of the caller's. It is how a worker takes, starts and completes jobs: if the
+    server itself crashes, the last half second of that may be forgotten, and those jobs run again, as they would if
+    the crash had come a moment earlier; nothing is lost. What must outlive it (the adding of a job, the effects of an
+    atomic one with its completion, errors, aborts) is committed as ever.
+    https://www.postgresql.org/docs/current/wal-async-commit.html
+    """
+    if connection.vendor != "postgresql" or connection.in_atomic_block:
+        return ""
+    return " AND set_config('synchronous_commit', 'off', true) IS NOT NULL"
+
+
 def _ready_if_due() -> Case:
     """Return what `ready_at` becomes when a job is queued: now, unless it waits for its time or its turn."""
     now = clock.now()
@@ -329,14 +394,6 @@ def _ready_if_due() -> Case:
         default=Value(None),
         output_field=DateTimeField(null=True),
     )
-
-
-def _changed(statement: str, parameters: list[Any]) -> tuple[Any, ...] | None:
-    """Return what the statement returned of the one row that it changed; `None` when there was none."""
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        found: tuple[Any, ...] | None = cursor.fetchone()
-    return found
 
 
 def _stored(field: str, value: object) -> Any:

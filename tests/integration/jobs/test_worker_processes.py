@@ -233,7 +233,8 @@ def test_the_jobs_of_a_killed_worker_run_again_and_take_effect_once(instance, tm
     wait_until(ended(instance, plain), "the plain job is completed")
     wait_until(ended(instance, atomic), "the atomic job is completed")
     assert effects(instance, "plain") == effects(instance, "atomic") == [2]
-    assert instance.rows("SELECT DISTINCT attempts, worker_deaths, failures FROM jobs_job") == [(2, 1, 0)]
+    mine = "SELECT DISTINCT attempts, worker_deaths, failures FROM jobs_job WHERE function LIKE 'tests.%'"
+    assert instance.rows(mine) == [(2, 1, 0)]
 
 
 def test_a_stopping_worker_lets_jobs_end_takes_no_other_and_gives_back_the_rest(instance, tmp_path):
@@ -278,10 +279,10 @@ def test_redis_rings_as_well_and_its_loss_loses_nothing(instance, engine):
     server.flushdb()
     instance.environment["ISTHMUS_BROKER_URL"] = REDIS_URLS[engine]
     job_id = enqueue(instance, "note.enqueue(name='a')")
-    assert server.llen("django_q:isthmus:q") == 1
+    assert server.llen("django_q:isthmus:q:bell") == 1
     server.flushdb()
     worker = start_worker(instance)
-    wait_until(ended(instance, job_id), "the sweeper found the job", timeout_seconds=30)
+    wait_until(ended(instance, job_id), "the worker looked for itself", timeout_seconds=30)
     second = enqueue(instance, "note.enqueue(name='b')")
     wait_until(ended(instance, second), "Redis told of the job")
     [(created, begun)] = instance.rows(
@@ -292,13 +293,13 @@ def test_redis_rings_as_well_and_its_loss_loses_nothing(instance, engine):
     assert worker.wait(10) == 0
 
 
-def test_without_its_broker_a_worker_still_starts_and_stops(instance, engine):
+def test_without_its_broker_a_worker_works_all_the_same(instance, engine):
     if engine != "sqlite":
         pytest.skip("The broker is Redis for both databases.")
     instance.environment["ISTHMUS_BROKER_URL"] = "redis://127.0.0.1:9/0"
     worker = start_worker(instance)
     job_id = enqueue(instance, "note.enqueue(name='a')")
-    assert state_of(instance, job_id) == "Queued"
+    wait_until(ended(instance, job_id), "the worker looked for itself", timeout_seconds=30)
     wait_until(lambda: "broker.away" in worker.output, "the worker says that its broker is away")
     worker.kill_group(signal.SIGTERM)
     assert worker.wait(10) == 0
