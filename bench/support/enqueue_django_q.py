@@ -1,6 +1,7 @@
 """Measures plain django-q2 in processes of its own; prints enqueued and drained a second, then the delays of starts."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -30,14 +31,18 @@ def main() -> None:
     enqueued = COUNT / (monotonic() - began)
     notes = Path(os.environ["PEER_NOTES"])
     cluster = subprocess.Popen(
-        [sys.executable, str(peers_django_q.__file__), "qcluster"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, str(peers_django_q.__file__), "qcluster"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         left = OrmQ.objects.count
-        while left() >= COUNT:
+        until = monotonic() + 60
+        while left() >= COUNT and monotonic() < until:
             sleep(0.01)
         first, began = left(), monotonic()
-        while (last := left()) > 0:
+        while (last := left()) > 0 and monotonic() < until:
             sleep(0.05)
         drained = (first - last) / (monotonic() - began)
         for number in range(STARTS + 1):
@@ -45,7 +50,8 @@ def main() -> None:
             sleep(1 if number == 0 else 0.05)
         sleep(3)
     finally:
-        cluster.terminate()
+        # With all its processes: a signal to the leader alone leaves them when the queue is not empty.
+        os.killpg(cluster.pid, signal.SIGKILL)
         cluster.wait(30)
     Success.objects.all().delete()
     print(enqueued, drained, *notes.read_text().split()[1:])

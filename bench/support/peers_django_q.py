@@ -9,23 +9,25 @@ from django.conf import settings
 
 NAME, HOST, PORT, USER = (os.environ[f"PEER_{part}"] for part in ("NAME", "HOST", "PORT", "USER"))
 
-settings.configure(
-    SECRET_KEY="peer",
-    INSTALLED_APPS=["django.contrib.contenttypes", "django_q"],
-    DATABASES={
-        "default": {
-            "ENGINE": "django.db.backends.postgresql",
-            "NAME": NAME,
-            "HOST": HOST,
-            "PORT": PORT,
-            "USER": USER,
-            "CONN_MAX_AGE": None,
-        }
-    },
-    Q_CLUSTER={"name": "peer", "workers": 2, "orm": "default", "timeout": 60, "retry": 120},
-    LOGGING={"version": 1, "disable_existing_loggers": True},
-    USE_TZ=True,
-)
+# The cluster imports this module a second time, for its functions.
+if not settings.configured:
+    settings.configure(
+        SECRET_KEY="peer",
+        INSTALLED_APPS=["django.contrib.contenttypes", "django_q"],
+        DATABASES={
+            "default": {
+                "ENGINE": "django.db.backends.postgresql",
+                "NAME": NAME,
+                "HOST": HOST,
+                "PORT": PORT,
+                "USER": USER,
+                "CONN_MAX_AGE": None,
+            }
+        },
+        Q_CLUSTER={"name": "peer", "workers": 2, "orm": "default", "timeout": 60, "retry": 120},
+        LOGGING={"version": 1, "disable_existing_loggers": True},
+        USE_TZ=True,
+    )
 
 
 def nothing() -> None:

@@ -38,7 +38,8 @@ def ring(channel: str, using: str = "default") -> None:
     connection = connections[using]
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute(notification(channel))
+            # On its own it need not wait for the disk: there is nothing in it that could be lost.
+            cursor.execute(notification(channel) if connection.in_atomic_block else _lone_notification(channel))
     elif connection.vendor == "sqlite":
         # Once a transaction is enough, as PostgreSQL has it.
         pending: dict[str, TransactionMark[None]] = vars(connection).setdefault(_PENDING, {})
@@ -50,6 +51,10 @@ def ring(channel: str, using: str = "default") -> None:
 def notification(channel: str) -> str:
     """Return the statement that rings on PostgreSQL, for whoever sends it along with others."""
     return f"NOTIFY {_PREFIX}{channel}"
+
+
+def _lone_notification(channel: str) -> str:
+    return f"SELECT set_config('synchronous_commit', 'off', true), pg_notify('{_PREFIX}{channel}', '')"
 
 
 def is_due(channel: str) -> bool:

@@ -93,3 +93,17 @@ def tell_platform():
     import isthmus
 
     return [platform.__file__, isthmus.__file__]
+
+
+@queueable(max_attempts=20, retry_delays=(0.2,))
+def plain_step(name):
+    """Take a moment, and effect in a commit of its own."""
+    threading.Event().wait(0.03)
+    record(name)
+
+
+@queueable(max_attempts=20, retry_delays=(0.2,), atomic=True)
+def atomic_step(name):
+    """Take a moment, and effect in the commit that completes it."""
+    record(name)
+    threading.Event().wait(0.01)

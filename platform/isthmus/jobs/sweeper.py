@@ -5,8 +5,6 @@ Every worker sweeps; each step is a compare-and-set, so that several at once do 
 
 from datetime import timedelta
 
-from django.db.models import QuerySet
-
 from isthmus import clock
 from isthmus.jobs import bells, process_locks, processes, readiness, schedules, transitions
 from isthmus.jobs.conf import options
@@ -14,7 +12,7 @@ from isthmus.jobs.models import Job
 from isthmus.jobs.states import JobState
 from isthmus.logs import get_logger
 
-__all__ = ["Sweeper", "abort_expired", "let_go_of_aborted", "ready_due", "revive_lost"]
+__all__ = ["Sweeper", "abort_expired", "ready_due", "revive_lost"]
 
 log = get_logger(__name__)
 
@@ -34,7 +32,6 @@ class Sweeper:
         """Make one round. Raises `DatabaseError` when the database is away: the next round does what this one left."""
         self._beat()
         revive_lost()
-        let_go_of_aborted()
         transitions.settle_followers(transitions.stranded_predecessors())
         schedules.fire_due()
         abort_expired()
@@ -54,10 +51,15 @@ class Sweeper:
 
 
 def revive_lost() -> int:
-    """Queue again, or fail, the jobs whose worker died or fell silent; return how many."""
+    """Queue again, or fail, the jobs whose worker died or fell silent; return how many.
+
+    Aborted ones whose function was still running then have left their places.
+    """
     revived = 0
-    for job in _without_holder(Job.objects.running()):
-        if transitions.revive(job):
+    for job in _without_holder():
+        if job.state == JobState.ABORTED:
+            transitions.let_go(job)
+        elif transitions.revive(job):
             revived += 1
             log.warning("job.revived", job_id=str(job.pk), function=job.function, worker_deaths=job.worker_deaths + 1)
     return revived
@@ -79,18 +81,9 @@ def abort_expired() -> int:
     return aborted
 
 
-def let_go_of_aborted() -> int:
-    """Free the places of aborted jobs whose worker is gone, so that others get their turn; return how many."""
-    freed = 0
-    for job in _without_holder(Job.objects.filter(state=JobState.ABORTED)):
-        transitions.let_go(job)
-        freed += 1
-    return freed
-
-
-def _without_holder(jobs: QuerySet[Job]) -> list[Job]:
-    """Return those of the jobs, which have leases, whose lease ran out or whose holder is known to be dead."""
-    leased = jobs.filter(lease_expires_at__isnull=False)
+def _without_holder() -> list[Job]:
+    """Return the jobs whose lease ran out, or whose holder is known to be dead."""
+    leased = Job.objects.filter(lease_expires_at__isnull=False)
     found = list(leased.filter(lease_expires_at__lte=clock.now())[:_MOST_AT_ONCE])
     if process_locks.waits_for_writers():
         holders = leased.order_by().values_list("lease_holder", flat=True).distinct()
