@@ -123,9 +123,8 @@ def test_the_job_of_a_killed_worker_runs_again_within_fifteen_seconds(engine, tm
     with migrated_instance(engine, tmp_path, postgres=postgres_url(), ISTHMUS_APPS="tests.job_samples") as instance:
         for _ in range(2):
             start_worker(instance)
-        instance.python(
-            f"from tests.job_samples import jobs\njobs.{sample}.enqueue(folder={str(tmp_path)!r}, name='x')"
-        )
+        call = f"jobs.plain_with_gate.enqueue(folder={str(tmp_path)!r}, name='x')"
+        instance.python(f"from tests.job_samples import jobs\n{call}")
         trace = tmp_path / "x.entered"
         wait_until(trace.exists, "the job is in the middle")
         [holder] = holders(instance)
