@@ -1,13 +1,10 @@
 """Runs one job: claim, call, and say how it ended."""
 
-import signal
 import threading
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from functools import cache, partial
-from types import FrameType
 from typing import TypeVar
 from uuid import UUID
 
@@ -17,19 +14,21 @@ from isthmus import clock, correlation
 from isthmus.access.policy import AnyUser, system_user
 from isthmus.errors import IsthmusError
 from isthmus.jobs import handle as handles
-from isthmus.jobs import process_locks, registry, transitions
+from isthmus.jobs import process_locks, registry, secret_arguments, transitions
 from isthmus.jobs.conf import options
-from isthmus.jobs.errors import JobAborted, LeaseLost, ResultNotJson, TimeLimitExceeded, UnknownFunction
+from isthmus.jobs.errors import JobAborted, LeaseLost, ResultNotJson, UnknownFunction
 from isthmus.jobs.handle import JobHandle
 from isthmus.jobs.hooks import around_job
 from isthmus.jobs.json_values import NotJson, as_json_value
 from isthmus.jobs.models import Job
 from isthmus.jobs.reporting import Reporter
+from isthmus.jobs.secret_arguments import Redactor
 from isthmus.jobs.states import JobState
+from isthmus.jobs.time_limits import time_limit
 from isthmus.logs import get_logger
 from isthmus.objects.capture import acting_as
 
-__all__ = ["run"]
+__all__ = ["described", "loss_of", "run"]
 
 log = get_logger(__name__)
 T = TypeVar("T")
@@ -97,54 +96,42 @@ def _user_of(job: Job) -> AnyUser:
 def _call(job: Job, declaration: registry.Declaration, handle: JobHandle) -> None:
     if not _patiently(lambda: transitions.start(job)):
         raise LeaseLost
+    function = _prepared(job, declaration, handle)
     if not declaration.atomic:
-        result = _result_of(job, declaration, handle)
+        result = _result_of(function, declaration, handle)
         if not _patiently(lambda: transitions.complete(job, result, handle.current_progress())):
-            raise _loss(job)
+            raise loss_of(job)
         return
     with transaction.atomic():
-        result = _result_of(job, declaration, handle)
+        result = _result_of(function, declaration, handle)
         # The fence and the effects share this transaction: either both count or neither does.
         if not transitions.complete(job, result, handle.current_progress()):
-            raise _loss(job)
+            raise loss_of(job)
 
 
-def _loss(job: Job) -> JobAborted | LeaseLost:
+def loss_of(job: Job) -> JobAborted | LeaseLost:
+    """Return why a job is no longer its holder's."""
     state = Job.objects.values_list("state", flat=True).get(pk=job.pk)
     return JobAborted() if state == JobState.ABORTED else LeaseLost()
 
 
-def _result_of(job: Job, declaration: registry.Declaration, handle: JobHandle) -> object:
-    with _time_limit(handle.seconds_left):
-        returned = declaration.function(**job.arguments)
+def _prepared(job: Job, declaration: registry.Declaration, handle: JobHandle) -> Callable[[], object]:
+    """Return the function with its arguments: the secret ones are opened here, and looked out for from here on."""
+    secrets = secret_arguments.unpacked(job.sealed_arguments)
+    handle.redactor = Redactor(secrets.values())
+    arguments = {**job.arguments, **secrets}
+    if declaration.ahead is None:
+        return partial(declaration.function, **arguments)
+    return declaration.ahead(job, handle, arguments)
+
+
+def _result_of(function: Callable[[], object], declaration: registry.Declaration, handle: JobHandle) -> object:
+    with time_limit(handle.seconds_left):
+        returned = function()
     try:
-        return as_json_value(returned, at="the result", limit_bytes=options.argument_bytes)
+        return handle.redactor.value(as_json_value(returned, at="the result", limit_bytes=options.argument_bytes))
     except NotJson as error:
         raise ResultNotJson(f"{declaration.name}: {error}") from error
-
-
-@contextmanager
-def _time_limit(seconds: float) -> Iterator[None]:
-    """Raise `TimeLimitExceeded` in the block when it takes longer. Off the main thread only checkpoints can."""
-    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
-        yield
-        return
-
-    def ring(_number: int, _frame: FrameType | None) -> None:
-        raise TimeLimitExceeded
-
-    began = clock.monotonic_seconds()
-    before = signal.signal(signal.SIGALRM, ring)
-    # Somebody above may have an alarm of its own: it goes on afterwards.
-    others_seconds, _ = signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001))
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-        if others_seconds:
-            left = others_seconds - (clock.monotonic_seconds() - began)
-            signal.setitimer(signal.ITIMER_REAL, max(left, 0.001))
 
 
 def _fail(job: Job, declaration: registry.Declaration, handle: JobHandle, error: BaseException) -> None:
@@ -153,7 +140,7 @@ def _fail(job: Job, declaration: registry.Declaration, handle: JobHandle, error:
     if final or failures >= job.max_attempts:
         _give_up(job, handle, error)
         return
-    text, trace = _described(error)
+    text, trace = described(error, handle.redactor)
     delay = timedelta(seconds=declaration.delay_after(failures))
     progress = handle.current_progress()
     kept = _patiently(
@@ -163,7 +150,7 @@ def _fail(job: Job, declaration: registry.Declaration, handle: JobHandle, error:
 
 
 def _give_up(job: Job, handle: JobHandle, error: BaseException) -> None:
-    text, trace = _described(error)
+    text, trace = described(error, handle.redactor)
     progress = handle.current_progress()
     kept = _patiently(lambda: transitions.fail(job, reason=text, error=text, trace=trace, progress=progress))
     _tell("job.failed", job, error, kept=kept)
@@ -174,13 +161,13 @@ def _tell(event: str, job: Job, error: BaseException, *, kept: bool) -> None:
     log.warning(event if kept else "job.dropped", job_id=str(job.pk), function=job.function, error=type(error).__name__)
 
 
-def _described(error: BaseException) -> tuple[str, str]:
+def described(error: BaseException, redactor: Redactor) -> tuple[str, str]:
     """Return what an operator may read. Source lines, never the values in them: those may be secret."""
-    text = f"{type(error).__name__}: {error}".replace("\x00", "")[:_ERROR_LENGTH]
+    text = redactor.text(f"{type(error).__name__}: {error}").replace("\x00", "")[:_ERROR_LENGTH]
     if isinstance(error, IsthmusError):
         return text, ""
     lines = traceback.TracebackException.from_exception(error, capture_locals=False).format()
-    return text, "".join(lines).replace("\x00", "")[-_TRACE_LENGTH:]
+    return text, redactor.text("".join(lines)).replace("\x00", "")[-_TRACE_LENGTH:]
 
 
 def _patiently(write: Callable[[], T]) -> T:

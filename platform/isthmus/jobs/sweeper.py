@@ -8,7 +8,7 @@ from datetime import timedelta
 from django.db.models import F, Q
 
 from isthmus import clock
-from isthmus.jobs import bells, process_locks, processes, schedules, transitions
+from isthmus.jobs import bells, dependencies, process_locks, processes, schedules, transitions
 from isthmus.jobs.conf import options
 from isthmus.jobs.models import Job
 from isthmus.logs import get_logger
@@ -33,7 +33,7 @@ class Sweeper:
         """Make one round. Raises `DatabaseError` when the database is away: the next round does what this one left."""
         self._beat()
         revive_lost()
-        transitions.settle_followers(transitions.stranded_predecessors())
+        dependencies.settle_stranded()
         schedules.fire_due()
         ring_due()
         self._keep_house()

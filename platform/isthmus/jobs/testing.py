@@ -13,7 +13,7 @@ import pytest
 from django.db import transaction
 
 from isthmus import clock
-from isthmus.jobs import bells, execution, transitions
+from isthmus.jobs import bells, dependencies, execution
 from isthmus.jobs.bells import SilentBell
 from isthmus.jobs.models import Job
 from isthmus.jobs.reporting import DirectReporter, ThreadReporter
@@ -32,7 +32,7 @@ def run_all(*, ignore_delays: bool = False) -> list[Job]:
     """
     ran: dict[UUID, None] = {}
     for _ in range(_MOST_RUNS):
-        transitions.settle_followers(transitions.stranded_predecessors())
+        dependencies.settle_stranded()
         job = _next(ignore_delays=ignore_delays)
         if job is None:
             return [Job.objects.get(pk=job_id) for job_id in ran]

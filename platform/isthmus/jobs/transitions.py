@@ -7,10 +7,10 @@ Holding ──▶ Queued ──▶ Preparing ──▶ Processing ──▶ Comp
  Aborted   (operator's retry)  Queued / Failed / Aborted
 
 Who runs a job proves it with the fencing token of its lease: it is in the WHERE of all it writes. Nothing leads out of
-Completed; only an operator's retry leads out of Failed and Aborted.
+Completed; only an operator's retry leads out of Failed and Aborted. Who waits for whom: `isthmus.jobs.dependencies`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -20,9 +20,9 @@ from django.db.models import F, Q, Value
 from django.db.models.functions import Coalesce
 
 from isthmus import clock
-from isthmus.jobs.conf import options
+from isthmus.jobs.dependencies import settle_followers
 from isthmus.jobs.models import Job
-from isthmus.jobs.states import NON_TERMINAL, RUNNING, TERMINAL, JobState
+from isthmus.jobs.states import NON_TERMINAL, RUNNING, JobState
 
 __all__ = [
     "abort",
@@ -35,10 +35,11 @@ __all__ = [
     "requeue_after_error",
     "requeue_by_operator",
     "revive",
-    "settle_followers",
     "start",
-    "stranded_predecessors",
 ]
+
+Progress = dict[str, int | float | None]
+"""The columns that progress changes."""
 
 _NO_LEASE: dict[str, Any] = {"lease_holder": "", "lease_expires_at": None, "heartbeat_at": None}
 
@@ -76,7 +77,7 @@ def start(job: Job) -> bool:
     return True
 
 
-def beat(job_id: UUID, fencing_token: int, *, lease: timedelta | None, progress: dict[str, int | None]) -> bool:
+def beat(job_id: UUID, fencing_token: int, *, lease: timedelta | None, progress: Progress) -> bool:
     """Renew the lease (`None`: leave it) and show progress. Return False when the lease is lost."""
     now = clock.now()
     changes: dict[str, Any] = {"heartbeat_at": now, **progress}
@@ -85,7 +86,7 @@ def beat(job_id: UUID, fencing_token: int, *, lease: timedelta | None, progress:
     return bool(Job.objects.filter(pk=job_id, fencing_token=fencing_token, state__in=RUNNING).update(**changes))
 
 
-def complete(job: Job, result: object, progress: dict[str, int | None]) -> bool:
+def complete(job: Job, result: object, progress: Progress) -> bool:
     """Processing → Completed, and let the followers go. Return False when the lease is lost."""
     changes: dict[str, Any] = {"state": JobState.COMPLETED, "result": result, "finished_at": clock.now(), "reason": ""}
     with transaction.atomic():
@@ -95,7 +96,7 @@ def complete(job: Job, result: object, progress: dict[str, int | None]) -> bool:
     return True
 
 
-def requeue_after_error(job: Job, *, error: str, trace: str, delay: timedelta, progress: dict[str, int | None]) -> bool:
+def requeue_after_error(job: Job, *, error: str, trace: str, delay: timedelta, progress: Progress) -> bool:
     """Running → Queued: an attempt ended with an error and another one follows after `delay`."""
     return bool(
         _held(job, *RUNNING).update(
@@ -111,7 +112,7 @@ def requeue_after_error(job: Job, *, error: str, trace: str, delay: timedelta, p
     )
 
 
-def fail(job: Job, *, reason: str, error: str, trace: str, progress: dict[str, int | None]) -> bool:
+def fail(job: Job, *, reason: str, error: str, trace: str, progress: Progress) -> bool:
     """Running → Failed; followers are aborted."""
     with transaction.atomic():
         failed = _held(job, *RUNNING).update(
@@ -198,24 +199,6 @@ def requeue_by_operator(job: Job, *, state: JobState) -> bool:
         return False
 
 
-def settle_followers(job_ids: Iterable[UUID]) -> None:
-    """Let go what waits for completed jobs; abort what waits for failed and aborted ones, and so on down the chain."""
-    ended = list(job_ids)
-    while ended:
-        waiting = Job.objects.filter(after__in=ended, state=JobState.HOLDING)
-        waiting.filter(after__state=JobState.COMPLETED).update(state=JobState.QUEUED, reason="", rung_at=None)
-        doomed = list(
-            waiting.filter(after__state__in=(JobState.FAILED, JobState.ABORTED)).values_list("pk", "after__state")
-        )
-        ended = []
-        for follower, state in doomed:
-            reason = f"the operation before it is {state}"
-            if Job.objects.filter(pk=follower, state=JobState.HOLDING).update(
-                state=JobState.ABORTED, reason=reason, finished_at=clock.now()
-            ):
-                ended.append(follower)
-
-
 def mark_rung(jobs: Sequence[Job]) -> list[UUID]:
     """Note that workers are woken for these jobs; return those that nobody else is waking."""
     now, rung = clock.now(), []
@@ -224,15 +207,6 @@ def mark_rung(jobs: Sequence[Job]) -> list[UUID]:
         if unrung.update(rung_at=now):
             rung.append(job.pk)
     return rung
-
-
-def stranded_predecessors() -> list[UUID]:
-    """Return ended jobs that somebody still waits for: the follower was committed while its predecessor ended."""
-    return list(
-        Job.objects.filter(state__in=TERMINAL, followers__state=JobState.HOLDING)
-        .values_list("pk", flat=True)
-        .distinct()[: options.rings_waiting]
-    )
 
 
 def _held(job: Job, *states: JobState) -> Any:

@@ -16,7 +16,7 @@ from hypothesis.stateful import (
 )
 
 from isthmus import clock
-from isthmus.jobs import bells, queueable, transitions
+from isthmus.jobs import bells, dependencies, queueable, transitions
 from isthmus.jobs.bells import SilentBell
 from isthmus.jobs.models import Job
 from isthmus.jobs.sweeper import revive_lost
@@ -120,7 +120,7 @@ class Jobs(RuleBasedStateMachine):
     @rule()
     def sweep(self):
         revive_lost()
-        transitions.settle_followers(transitions.stranded_predecessors())
+        dependencies.settle_stranded()
 
     @invariant()
     def the_rules_hold(self):
