@@ -14,13 +14,13 @@ from isthmus.jobs import bells, dependencies, execution, registry, secret_argume
 from isthmus.jobs.conf import options
 from isthmus.jobs.dependencies import Ended, Predecessors
 from isthmus.jobs.errors import ArgumentsRefused, JobInsideTransaction, JobNotAbortable, JobNotRetryable
-from isthmus.jobs.models import Job, JobDependency
+from isthmus.jobs.models import BatchRun, Job, JobDependency
 from isthmus.jobs.registry import Declared, Step
 from isthmus.jobs.reporting import DirectReporter, Reporter, ThreadReporter
 from isthmus.jobs.states import JobState
 from isthmus.logs import get_logger
 
-__all__ = ["abort", "enqueue_function", "retry", "run_inline"]
+__all__ = ["abort", "enqueue_function", "retry", "retry_failed", "run_inline"]
 
 log = get_logger(__name__)
 
@@ -142,6 +142,31 @@ def retry(job: Job, user: AnyUser = None) -> Job:
     if state == JobState.QUEUED:
         bells.ring_after_commit(job.pk)
     return job
+
+
+def retry_failed(job: Job, user: AnyUser = None) -> Job:
+    """Add a job over those items of a completed batch that failed; return it.
+
+    Raises `PermissionRefused` for a user who may not operate the console, and `JobNotRetryable` when it is no completed
+    batch, nothing of it failed, or what failed was tried again already: that job knows what failed since.
+    """
+    _require_operator(user)
+    run = BatchRun.objects.filter(job=job).first()
+    job.refresh_from_db()
+    if run is None or job.state != JobState.COMPLETED or not run.failed:
+        raise JobNotRetryable("Only what failed in a completed batch can be tried again by itself.")
+    declaration = registry.find(job.function)
+    subject = (job.subject_type, job.subject_id) if job.subject_id else None
+    try:
+        with transaction.atomic():
+            added = enqueue_function(
+                declaration, secret_arguments.arguments_of(job), user=job.user, subject=subject, kind=job.kind
+            )
+            BatchRun.objects.create(job=added, only_failed=True, retry_of=job)
+    except IntegrityError as error:
+        raise JobNotRetryable("What failed was tried again already; go on from that operation.") from error
+    log.info("job.failed_items_retried", job_id=str(job.pk), by=str(user or ""), retry_id=str(added.pk))
+    return added
 
 
 def _not_retryable(job: Job) -> JobNotRetryable:

@@ -131,7 +131,7 @@ def _fits(expression: str, moment: datetime, zone: tzinfo) -> bool:
 
 def _fitting(expression: str, local: datetime) -> Iterator[datetime]:
     """Yield the local times after `local` that the expression names."""
-    times = croniter(expression, local)  # type: ignore[no-untyped-call]  # croniter has no types
+    times = croniter(expression, local)
     while True:
         yield times.get_next(datetime)  # type: ignore[no-untyped-call]  # croniter has no types
 

@@ -28,7 +28,7 @@ from isthmus.jobs.time_limits import time_limit
 from isthmus.logs import get_logger
 from isthmus.objects.capture import acting_as
 
-__all__ = ["described", "loss_of", "run"]
+__all__ = ["described", "lease_for", "loss_of", "run"]
 
 log = get_logger(__name__)
 T = TypeVar("T")
@@ -48,7 +48,7 @@ def run(job_id: UUID, reporter: Reporter) -> bool:
         return False
     declaration, unknown = _find(job.function)
     limit = declaration.time_limit_seconds if declaration else _UNKNOWN_LIMIT_SECONDS
-    if not transitions.claim(job, holder=process_locks.holder_name(), lease=_lease_for(limit)):
+    if not transitions.claim(job, holder=process_locks.holder_name(), lease=lease_for(limit)):
         return False
     with correlation.bind(job.correlation_id):
         handle = JobHandle(job, time_limit_seconds=limit)
@@ -70,7 +70,8 @@ def _find(name: str) -> tuple[registry.Declaration | None, Exception]:
         return None, error
 
 
-def _lease_for(limit_seconds: float) -> timedelta:
+def lease_for(limit_seconds: float) -> timedelta:
+    """Return how long a job stays with its worker that may take so long."""
     if process_locks.waits_for_writers():
         return timedelta(seconds=limit_seconds + options.overrun_seconds + options.lease_seconds)
     return timedelta(seconds=options.lease_seconds)

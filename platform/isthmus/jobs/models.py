@@ -38,7 +38,7 @@ class Job(models.Model):
     kind = models.CharField(max_length=40, default="Queueable")
     function = models.CharField(max_length=255, help_text="Dotted name of the function.")
     arguments = models.JSONField(default=dict)
-    sealed_arguments = EncryptedTextField(null=True, blank=True, help_text="The arguments that are secret, as JSON.")
+    sealed_arguments = EncryptedTextField(null=True, blank=True, help_text="The secret arguments, as JSON.")  # type: ignore[misc]  # the field's type has one form; reads say None
     state = models.CharField(max_length=12, choices=JobState.choices, default=JobState.QUEUED)
     reason = models.TextField(blank=True, help_text="Why it holds, failed or was aborted.")
 
@@ -113,11 +113,11 @@ class Job(models.Model):
         return f"job-{self.pk}"
 
     @property
-    def seconds_left(self) -> float | None:
+    def milliseconds_left(self) -> float | None:
         """An estimate of how long it still takes; `None` where nothing tells."""
         if not self.is_running or not self.progress_rate or self.progress_total is None:
             return None
-        return max(self.progress_total - self.progress_done, 0) / self.progress_rate
+        return max(self.progress_total - self.progress_done, 0) / self.progress_rate * 1_000
 
 
 class JobDependency(models.Model):
@@ -156,13 +156,13 @@ class BatchRun(models.Model):
     failed = models.PositiveBigIntegerField(default=0)
     chunks = models.PositiveBigIntegerField(default=0)
     failed_chunks = models.PositiveBigIntegerField(default=0)
+    only_failed = models.BooleanField(default=False, help_text="It takes the failed items of `retry_of` alone.")
     retry_of = models.OneToOneField(
         Job,
         null=True,
         blank=True,
         on_delete=models.SET_NULL,
         related_name="retry_of_failed",
-        help_text="Whose failed items it takes.",
     )
 
     def __str__(self) -> str:

@@ -30,18 +30,20 @@ from isthmus.jobs.registry import Declared
 from isthmus.logs import get_logger
 
 __all__ = [
+    "TIMINGS",
     "ensure_declared_schedules",
     "ensure_schedule",
     "fire_due",
+    "first_time",
     "register_schedule",
     "run_now",
-    "time_changed",
     "upcoming",
 ]
 
 log = get_logger(__name__)
 
-_TIMINGS = ("cron", "time_zone", "interval_seconds", "once_at")
+TIMINGS = ("cron", "time_zone", "interval_seconds", "once_at")
+"""The fields of a schedule that say when."""
 _POSTPONED = timedelta(hours=1)
 
 
@@ -102,16 +104,21 @@ def upcoming(schedule: Schedule, number: int = 5) -> list[datetime]:
     now = clock.now()
     first = schedule.next_run_at
     if first is None:
-        first = _first_time(schedule, now)
+        first = first_time(schedule)
     if first is None:
         return []
     later = _times(schedule, max(first, now) if schedule.missed != Schedule.Missed.ALL else first)
     return [first, *islice(later, number - 1)]
 
 
-def time_changed(before: Schedule, after: Schedule) -> bool:
-    """Return whether the times differ, so that the next one has to be worked out again."""
-    return any(getattr(before, name) != getattr(after, name) for name in _TIMINGS)
+def first_time(schedule: Schedule) -> datetime | None:
+    """Return when a schedule is due first from now on; `None` when its one moment is over. Raises `ValueError`."""
+    now = clock.now()
+    if schedule.once_at is not None:
+        is_over = schedule.last_run_at is not None and schedule.last_run_at >= schedule.once_at
+        return None if is_over else schedule.once_at
+    interval = schedule.interval
+    return now + interval if interval else next(_times(schedule, now), None)
 
 
 def run_now(schedule: Schedule, user: AnyUser = None) -> Job:
@@ -151,7 +158,7 @@ def _fire(schedule: Schedule) -> bool:
     with transaction.atomic(), correlation.bind():
         unchanged = Schedule.objects.filter(pk=schedule.pk, next_run_at=due_at, enabled=True)
         if due_at is None:
-            _begin(schedule, now)
+            _begin(schedule)
             return False
         run_at, following = _chosen(schedule, due_at, now)
         if schedule.missed == Schedule.Missed.ALL and _is_running(schedule):
@@ -166,9 +173,9 @@ def _fire(schedule: Schedule) -> bool:
     return True
 
 
-def _begin(schedule: Schedule, now: datetime) -> None:
+def _begin(schedule: Schedule) -> None:
     """Work out the first time, or say that there is none."""
-    first = _first_time(schedule, now)
+    first = first_time(schedule)
     changes: dict[str, object] = {"next_run_at": first}
     if first is None:
         changes |= {"enabled": False, "last_error": "Its moment is over."}
@@ -194,14 +201,6 @@ def _latest_time(schedule: Schedule, due_at: datetime, now: datetime) -> datetim
     for time in takewhile(lambda time: time <= now, _times(schedule, young)):
         latest = time
     return latest
-
-
-def _first_time(schedule: Schedule, now: datetime) -> datetime | None:
-    if schedule.once_at is not None:
-        is_over = schedule.last_run_at is not None and schedule.last_run_at >= schedule.once_at
-        return None if is_over else schedule.once_at
-    interval = schedule.interval
-    return now + interval if interval else next(_times(schedule, now), None)
 
 
 def _times(schedule: Schedule, after: datetime) -> Iterator[datetime]:
