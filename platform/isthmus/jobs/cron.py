@@ -8,6 +8,7 @@ Where clocks are put forward or back, an expression is read as cron does:
   that comes twice has its runs twice, and one that does not exist has none.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
@@ -20,6 +21,8 @@ from isthmus import clock
 __all__ = ["is_cron", "is_time_zone", "names_a_time", "next_after", "times_after"]
 
 _FIELDS = 5
+_RANGE_OF_ONE = re.compile(r"(?<![\w-])(\w+)-\1(?:/\d+)?(?![\w-])")
+"""croniter takes `5-5` for `*`."""
 _SECOND = timedelta(seconds=1)
 _STEP = timedelta(hours=12)
 """No zone changes its offset and changes it back within so short a time."""
@@ -131,7 +134,7 @@ def _fits(expression: str, moment: datetime, zone: tzinfo) -> bool:
 
 def _fitting(expression: str, local: datetime) -> Iterator[datetime]:
     """Yield the local times after `local` that the expression names."""
-    times = croniter(expression, local)
+    times = croniter(_RANGE_OF_ONE.sub(r"\1", expression), local)
     while True:
         yield times.get_next(datetime)  # type: ignore[no-untyped-call]  # croniter has no types
 

@@ -59,9 +59,9 @@ def run_due_schedules(*, ignore_delays: bool = False) -> list[Job]:
     """
     ran: dict[UUID, Job] = {}
     for _ in range(_MOST_RUNS):
-        fired = schedules.fire_due()
-        ran |= {job.pk: job for job in run_all(ignore_delays=ignore_delays)}
-        if not fired:
+        fired, ended = schedules.fire_due(), run_all(ignore_delays=ignore_delays)
+        ran |= {job.pk: job for job in ended}
+        if not fired and not ended:
             return list(ran.values())
     raise RuntimeError(f"After {_MOST_RUNS} sweeps schedules are still due.")
 
