@@ -82,7 +82,8 @@ def detail(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
             "failures": failures_shown(job) if run and run.failed else None,
             "chain": chain_of(job),
             "rate": spoken_rate(job.progress_rate) if job.is_running else "",
-            "lines": lines[:LOG_LINES_SHOWN][::-1],
+            # A template that asks for `fields.items` would get the field of that name.
+            "lines": [(line, list(line.fields.items())) for line in lines[:LOG_LINES_SHOWN][::-1]],
             "has_more_lines": len(lines) > LOG_LINES_SHOWN,
             "took_milliseconds": _took_milliseconds(job),
             "can_abort": not job.is_terminal,
