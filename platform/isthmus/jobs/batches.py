@@ -89,11 +89,13 @@ class Batch:
 
     def fail(self, item: object, error: BaseException | str) -> None:
         """Mark one item of the chunk as failed; the others stay. Raises `ValueError` for what is not in the chunk."""
-        for index, each in enumerate(self._items):
-            if each is item or each == item:
-                self._marked[index] = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
-                return
-        raise ValueError("fail() takes an item of the chunk that execute() works on.")
+        places = [index for index, each in enumerate(self._items) if each is item or each == item]
+        if not places:
+            raise ValueError("fail() takes an item of the chunk that execute() works on.")
+        # Of several equal ones each call marks another.
+        unmarked = [index for index in places if index not in self._marked]
+        text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+        self._marked[(unmarked or places)[0]] = text
 
     @classmethod
     def enqueue(

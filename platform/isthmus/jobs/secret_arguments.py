@@ -113,7 +113,14 @@ class Redactor:
 
 def _spellings(text: str) -> set[str]:
     as_json = {json.dumps(text), json.dumps(text, ensure_ascii=False)}
-    return {text, repr(text)[1:-1], *(each[1:-1] for each in as_json), quote(text), quote(text, safe=""), quote_plus(text)}
+    return {
+        text,
+        repr(text)[1:-1],
+        *(each[1:-1] for each in as_json),
+        quote(text),
+        quote(text, safe=""),
+        quote_plus(text),
+    }
 
 
 def _resolved(annotation: object, function: Callable[..., Any]) -> object:

@@ -292,7 +292,10 @@ def test_a_chunk_that_raises_is_rolled_back_and_kept_and_the_others_go_on(jobs):
     failure = BatchFailure.objects.get(job=job)
     assert (failure.chunk, [key for _, key, _ in failure.items]) == (
         2,
-        [str(pk) for pk in Group.objects.filter(name__in=["g4", "g5", "g6"]).values_list("pk", flat=True).order_by("pk")],
+        [
+            str(pk)
+            for pk in Group.objects.filter(name__in=["g4", "g5", "g6"]).values_list("pk", flat=True).order_by("pk")
+        ],
     )
     assert failure.error == "ValueError: five"
     assert "raise error" in failure.error_trace
@@ -516,7 +519,12 @@ def test_only_what_failed_is_tried_again(jobs, operator):
     Group.objects.filter(name="g6").delete()
     Group.objects.filter(name="finished").delete()
     second = retry_failed(first, operator)
-    assert (second.kind, second.arguments, second.subject_id, second.user) == ("Batch", {"prefix": "g"}, "00Q1", operator)
+    assert (second.kind, second.arguments, second.subject_id, second.user) == (
+        "Batch",
+        {"prefix": "g"},
+        "00Q1",
+        operator,
+    )
     [ended] = jobs.run_all()
     assert script.chunks[3:] == [["g4", "g5"], ["g9"]]
     run = BatchRun.objects.get(job=second)

@@ -82,7 +82,14 @@ def test_the_page_estimates_the_time_that_is_left(operator, moving_clock):
 
 @pytest.mark.parametrize(
     ("rate", "said"),
-    [(None, ""), (0, ""), (1234, "1,234 a second"), (2.54, "2.5 a second"), (0.5, "30 a minute"), (0.01, "36.0 an hour")],
+    [
+        (None, ""),
+        (0, ""),
+        (1234, "1,234 a second"),
+        (2.54, "2.5 a second"),
+        (0.5, "30 a minute"),
+        (0.01, "36.0 an hour"),
+    ],
 )
 def test_a_rate_is_said_in_a_fitting_unit(rate, said):
     assert spoken_rate(rate) == said

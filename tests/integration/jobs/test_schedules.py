@@ -172,7 +172,12 @@ def test_one_moment_runs_once_and_switches_itself_off(jobs, moving_clock):
     moving_clock.move(timedelta(hours=1, minutes=5))
     [ended] = jobs.run_due_schedules()
     schedule.refresh_from_db()
-    assert (ended.scheduled_for, schedule.last_job, schedule.enabled, schedule.next_run_at) == (moment, ended, False, None)
+    assert (ended.scheduled_for, schedule.last_job, schedule.enabled, schedule.next_run_at) == (
+        moment,
+        ended,
+        False,
+        None,
+    )
     # Switched on again it knows that its moment is over.
     Schedule.objects.update(enabled=True)
     moving_clock.move(timedelta(days=1))

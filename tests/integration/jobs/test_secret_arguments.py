@@ -38,7 +38,9 @@ def sign_in(name: str, password: Secret, token: "Secret | None" = None, *, fail:
     seen.append((name, text, token))
     current_job().log(f"Signing in with {text}.", password=text, deep=[{text: quote(text)}])
     if fail:
-        raise ValueError(f"{text!r} is wrong: {json.dumps({'password': text})} {quote(text, safe='')}") from KeyError(text)
+        raise ValueError(f"{text!r} is wrong: {json.dumps({'password': text})} {quote(text, safe='')}") from KeyError(
+            text
+        )
     return {"echo": text, text: [text]}
 
 
@@ -111,7 +113,7 @@ def test_a_secret_reaches_the_function_and_nothing_else(jobs, client, caplog, fa
     line = JobLogLine.objects.get()
     assert (line.message, line.fields) == (f"Signing in with {MASK}.", {"password": MASK, "deep": [{MASK: MASK}]})
     if fail:
-        assert ended.error == f"ValueError: '{MASK}' is wrong: {{\"password\": \"{MASK}\"}} {MASK}"
+        assert ended.error == f'ValueError: \'{MASK}\' is wrong: {{"password": "{MASK}"}} {MASK}'
         assert "password.reveal()" not in ended.error
         assert "raise ValueError(" in ended.error_trace
     else:

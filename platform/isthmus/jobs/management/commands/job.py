@@ -87,7 +87,9 @@ class Command(BaseCommand):
         query.update({name: given[name] for name in JobFilters.base_fields})
         filters = JobFilters(query)
         if not filters.is_valid():
-            _end("\n".join(f"--{name}: {' '.join(map(str, errors))}" for name, errors in filters.errors.items()), _USAGE)
+            _end(
+                "\n".join(f"--{name}: {' '.join(map(str, errors))}" for name, errors in filters.errors.items()), _USAGE
+            )
         if given["most"] < 1:
             _end("--most is at least 1.", _USAGE)
         for job in filters.narrow(listed()).order_by("-created_at", "-pk")[: given["most"]]:
