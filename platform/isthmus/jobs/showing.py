@@ -21,6 +21,7 @@ __all__ = [
     "spoken_times",
 ]
 
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 _LINKS_SHOWN = 50
 _CHUNKS_SHOWN = 20
 _ITEMS_SHOWN = 25
@@ -100,7 +101,11 @@ def spoken_times(schedule: Schedule) -> str:
     """Return when a schedule that is no cron expression runs."""
     if schedule.once_at is not None:
         return f"once, {schedule.once_at:%Y-%m-%d %H:%M} UTC"
-    return f"every {schedule.interval_seconds:,} s" if schedule.interval_seconds else ""
+    seconds = schedule.interval_seconds
+    if not seconds:
+        return ""
+    unit, name = next(((size, name) for size, name in _UNITS if seconds % size == 0), (1, "s"))
+    return f"every {seconds // unit:,} {name}"
 
 
 def local_times(schedule: Schedule) -> list[str]:

@@ -211,7 +211,7 @@ def test_a_batch_of_nothing_completes(jobs):
 
 
 def test_rows_that_come_and_go_do_no_harm(jobs):
-    first, second, third, fourth, *_ = groups(*range(1, 9))
+    first, _, _, fourth, *_ = groups(*range(1, 9))
 
     def come_and_go():
         # The first chunk's row is gone, one ahead is, and others come at the end.

@@ -14,6 +14,7 @@ from isthmus.jobs import queueable, schedules
 from isthmus.jobs.errors import ArgumentsRefused, ScheduleRunning
 from isthmus.jobs.models import Job, Schedule
 from isthmus.jobs.schedules import ensure_schedule, fire_due, run_now, upcoming
+from isthmus.jobs.showing import spoken_times
 from isthmus.vault.secret import Secret
 
 
@@ -137,22 +138,37 @@ def test_what_apps_register_is_there_once_a_worker_has_looked():
     ("time_zone", "now", "cron", "expected"),
     [
         # 02:30 does not exist on 29 March: right after the gap, once.
-        ("Europe/Berlin", datetime(2026, 3, 28, 12), "30 2 * * *", ["29 01:00", "30 00:30"]),
+        ("Europe/Berlin", datetime(2026, 3, 28, 12, tzinfo=UTC), "30 2 * * *", ["29 01:00", "30 00:30"]),
         # It comes twice on 25 October: the first time.
-        ("Europe/Berlin", datetime(2026, 10, 24, 12), "30 2 * * *", ["25 00:30", "26 01:30"]),
-        ("America/New_York", datetime(2026, 3, 8, 5), "30 2 * * *", ["08 07:00", "09 06:30"]),
-        ("America/New_York", datetime(2026, 11, 1, 4), "30 1 * * *", ["01 05:30", "02 06:30"]),
+        ("Europe/Berlin", datetime(2026, 10, 24, 12, tzinfo=UTC), "30 2 * * *", ["25 00:30", "26 01:30"]),
+        ("America/New_York", datetime(2026, 3, 8, 5, tzinfo=UTC), "30 2 * * *", ["08 07:00", "09 06:30"]),
+        ("America/New_York", datetime(2026, 11, 1, 4, tzinfo=UTC), "30 1 * * *", ["01 05:30", "02 06:30"]),
         # Lord Howe moves its clocks by half an hour: 02:00 to 02:30.
-        ("Australia/Lord_Howe", datetime(2026, 10, 3, 12), "15 2 * * *", ["03 15:30", "04 15:15"]),
-        ("Australia/Lord_Howe", datetime(2026, 4, 4, 12), "45 1 * * *", ["04 14:45", "05 15:15"]),
+        ("Australia/Lord_Howe", datetime(2026, 10, 3, 12, tzinfo=UTC), "15 2 * * *", ["03 15:30", "04 15:15"]),
+        ("Australia/Lord_Howe", datetime(2026, 4, 4, 12, tzinfo=UTC), "45 1 * * *", ["04 14:45", "05 15:15"]),
         # Every real hour.
-        ("Europe/Berlin", datetime(2026, 3, 28, 23, 59), "30 * * * *", ["29 00:30", "29 01:30", "29 02:30"]),
-        ("Europe/Berlin", datetime(2026, 10, 24, 23, 59), "30 * * * *", ["25 00:30", "25 01:30", "25 02:30"]),
-        ("Australia/Lord_Howe", datetime(2026, 4, 4, 14, 31), "45 * * * *", ["04 14:45", "04 15:15", "04 16:15"]),
+        (
+            "Europe/Berlin",
+            datetime(2026, 3, 28, 23, 59, tzinfo=UTC),
+            "30 * * * *",
+            ["29 00:30", "29 01:30", "29 02:30"],
+        ),
+        (
+            "Europe/Berlin",
+            datetime(2026, 10, 24, 23, 59, tzinfo=UTC),
+            "30 * * * *",
+            ["25 00:30", "25 01:30", "25 02:30"],
+        ),
+        (
+            "Australia/Lord_Howe",
+            datetime(2026, 4, 4, 14, 31, tzinfo=UTC),
+            "45 * * * *",
+            ["04 14:45", "04 15:15", "04 16:15"],
+        ),
     ],
 )
 def test_where_clocks_are_put_forward_or_back(jobs, time_zone, now, cron, expected):
-    with clock.use(clock.MovableClock(now.replace(tzinfo=UTC))) as moving:
+    with clock.use(clock.MovableClock(now)) as moving:
         schedule = ensure_schedule("local", tick, cron=cron, time_zone=time_zone, arguments={"note": "t"})
         jobs.run_due_schedules()
         ran = []
@@ -349,6 +365,13 @@ def test_the_page_shows_the_next_five_runs_and_starts_one(administrator, jobs, m
     answer = administrator.post(reverse("jobs:run-schedule", args=[schedule.pk]), follow=True)
     assert "A run of this schedule is under way" in answer.content.decode()
     assert Job.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(900, "every 15 min"), (5_400, "every 90 min"), (86_400, "every 1 d"), (61, "every 61 s")]
+)
+def test_an_interval_is_said_in_its_largest_unit(seconds, said):
+    assert spoken_times(Schedule(interval_seconds=seconds)) == said
 
 
 def test_a_schedule_whose_times_cannot_be_read_hinders_no_page(administrator):

@@ -34,7 +34,7 @@ def sample() -> None: ...
 
 
 class Jobs(RuleBasedStateMachine):
-    """Two jobs, one that follows both, a finalizer of the first; workers that take, finish, fail and die, operators, time.
+    """Two jobs, one that follows both, a finalizer of the first; workers that finish, fail and die, operators, time.
 
     The follower needs the success of the first and the end of the second.
     """

@@ -15,16 +15,16 @@ MINUTE = timedelta(minutes=1)
 SPAN = timedelta(hours=32)
 
 CHANGES = [
-    ("Europe/Berlin", datetime(2026, 3, 29, 1)),
-    ("Europe/Berlin", datetime(2026, 10, 25, 1)),
-    ("America/New_York", datetime(2026, 3, 8, 7)),
-    ("America/New_York", datetime(2026, 11, 1, 6)),
-    ("Australia/Lord_Howe", datetime(2026, 10, 3, 15, 30)),
-    ("Australia/Lord_Howe", datetime(2026, 4, 4, 15)),
-    ("America/Santiago", datetime(2026, 9, 6, 4)),  # at midnight: 00:00 does not exist
-    ("Africa/Casablanca", datetime(2026, 2, 15, 2)),
-    ("Asia/Kathmandu", datetime(2026, 2, 15, 2)),  # no change, an odd offset
-    ("UTC", datetime(2026, 2, 15, 2)),
+    ("Europe/Berlin", datetime(2026, 3, 29, 1, tzinfo=UTC)),
+    ("Europe/Berlin", datetime(2026, 10, 25, 1, tzinfo=UTC)),
+    ("America/New_York", datetime(2026, 3, 8, 7, tzinfo=UTC)),
+    ("America/New_York", datetime(2026, 11, 1, 6, tzinfo=UTC)),
+    ("Australia/Lord_Howe", datetime(2026, 10, 3, 15, 30, tzinfo=UTC)),
+    ("Australia/Lord_Howe", datetime(2026, 4, 4, 15, tzinfo=UTC)),
+    ("America/Santiago", datetime(2026, 9, 6, 4, tzinfo=UTC)),  # at midnight: 00:00 does not exist
+    ("Africa/Casablanca", datetime(2026, 2, 15, 2, tzinfo=UTC)),
+    ("Asia/Kathmandu", datetime(2026, 2, 15, 2, tzinfo=UTC)),  # no change, an odd offset
+    ("UTC", datetime(2026, 2, 15, 2, tzinfo=UTC)),
 ]
 
 
@@ -81,7 +81,7 @@ def test_every_minute_around_a_change_is_as_the_model_has_it(change, minute, hou
     name, at = change
     zone = ZoneInfo(name)
     # The model begins hours before, so that no local time of its first day is shown before it looks.
-    begin = at.replace(tzinfo=UTC) + offset * MINUTE
+    begin = at + offset * MINUTE
     expected = model(zone, begin, minute[1], hour[1], is_any_hour=hour[0].startswith("*"))
     expression = f"{minute[0]} {hour[0]} * * *"
     found = takewhile(lambda moment: moment < begin + SPAN, times_after(expression, begin - MINUTE, name))
@@ -96,7 +96,7 @@ def test_every_minute_around_a_change_is_as_the_model_has_it(change, minute, hou
 )
 def test_the_next_time_is_later_and_nothing_lies_between(change, expression, seconds):
     name, at = change
-    moment = at.replace(tzinfo=UTC) + timedelta(seconds=seconds)
+    moment = at + timedelta(seconds=seconds)
     found = next_after(expression, moment, name)
     assert found > moment
     assert next_after(expression, found - timedelta(seconds=1), name) == found
