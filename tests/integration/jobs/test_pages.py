@@ -8,7 +8,7 @@ from django.urls import reverse
 from isthmus.jobs import Batch, queueable
 from isthmus.jobs.console import spoken_rate
 from isthmus.jobs.handle import JobHandle
-from isthmus.jobs.models import BatchFailure, BatchRun, Job
+from isthmus.jobs.models import BatchFailure, BatchRun, Job, Schedule
 from tests import console_samples as samples
 
 pytestmark = pytest.mark.django_db
@@ -153,3 +153,22 @@ def test_many_failures_cost_the_page_no_query(operator, jobs, django_assert_num_
     with django_assert_num_queries(len(captured)):
         text = page(operator, few)
     assert "lists all" in text
+
+
+def test_many_schedules_cost_the_page_no_query(
+    operator, jobs, django_assert_num_queries, django_assert_max_num_queries
+):
+    def add(name):
+        job = Numbers.enqueue(numbers=[1, 200])
+        jobs.run_all()
+        Schedule.objects.create(name=name, function="x", interval_seconds=60, last_job=job)
+
+    address = reverse("jobs:schedules")
+    add("first")
+    operator.get(address)
+    with django_assert_max_num_queries(20) as captured:
+        operator.get(address)
+    for number in range(5):
+        add(str(number))
+    with django_assert_num_queries(len(captured)):
+        assert operator.get(address).content.decode().count("Completed, 1 failed") == 6

@@ -288,6 +288,16 @@ def test_of_two_workers_that_sweep_one_enqueues(jobs, moving_clock):
     assert Job.objects.count() == 1
 
 
+def test_a_run_that_was_started_by_hand_makes_none_of_them_lost(jobs, moving_clock):
+    schedule = missing(moving_clock, "all", 25)
+    schedule.refresh_from_db()
+    run_now(schedule)
+    # As if the run by hand came after this sweep had looked.
+    assert schedules._fire(schedule) is False
+    assert fire_due() == 0
+    assert times_of(jobs.run_due_schedules()[1:]) == ["12:10", "12:20"]
+
+
 # --- what is shown, what operators do ---
 def test_the_next_times_are_told(moving_clock):
     every = ensure_schedule("ticking", tick, interval=timedelta(hours=1), arguments={"note": "t"})

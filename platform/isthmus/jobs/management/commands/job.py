@@ -150,7 +150,7 @@ class Command(BaseCommand):
                 else _as_dict(job)
             )
             return
-        told = job.error if job.error and job.state != JobState.COMPLETED else job.reason
+        told = (job.error if job.error and job.state != JobState.COMPLETED else job.reason).split("\n", 1)[0]
         self.stdout.write(
             f"{job.pk}  {job.state:<10}  {job.created_at:%Y-%m-%d %H:%M:%S}  {job.function}  {told}".rstrip()
         )
