@@ -24,7 +24,7 @@ from events.models import (
 from isthmus import clock, ids
 from isthmus.access.actions import assign, create_api_client, ensure_permission_set
 from isthmus.access.models import ApiClient, ApiUse
-from isthmus.jobs.models import Job, JobLogLine, ProcessHeartbeat, Schedule
+from isthmus.jobs.models import BatchFailure, BatchRun, Job, JobDependency, JobLogLine, ProcessHeartbeat, Schedule
 
 HOSTILE = "<script>alert('x')</script>"
 PASSWORD = "a-long-password-17"
@@ -304,7 +304,10 @@ def make_everything() -> dict[str, object]:
     """Make one of each, and return what has a page of its own."""
     job = make_job()
     JobLogLine.objects.create(job=job, attempt=1, message=HOSTILE, fields={"note": HOSTILE})
-    make_job(function=f"later{HOSTILE}", state="Holding", after=job)
+    BatchRun.objects.create(job=job, done=3, failed=2, chunks=2, failed_chunks=1)
+    BatchFailure.objects.create(job=job, chunk=1, items=[[1, HOSTILE, HOSTILE]])
+    BatchFailure.objects.create(job=job, chunk=2, items=[[2, HOSTILE, ""]], error=HOSTILE, error_trace=HOSTILE)
+    JobDependency.objects.create(job=make_job(function=f"later{HOSTILE}", state="Holding"), predecessor=job)
     Schedule.objects.create(name=f"Nightly {HOSTILE}", function="sample.jobs.sweep", cron="17 3 * * *")
     ProcessHeartbeat.objects.create(kind="worker", name=HOSTILE, pid=7, beat_at=clock.now())
     service = make_service()

@@ -5,7 +5,7 @@ import sys
 import threading
 from pathlib import Path
 
-from isthmus.jobs import current_job, queueable
+from isthmus.jobs import Batch, current_job, queueable
 from tests.job_samples.models import Effect
 
 
@@ -107,3 +107,28 @@ def atomic_step(name):
     """Take a moment, and effect in the commit that completes it."""
     record(name)
     threading.Event().wait(0.01)
+
+
+class GatedBatch(Batch):
+    """One effect for each number; it waits at one of them until the test opens the gate."""
+
+    size = 3
+
+    def start(self, folder, name, numbers, gate_at):
+        return range(numbers)
+
+    def execute(self, chunk):
+        for number in chunk:
+            record(f"{self.arguments['name']}-{number}")
+        if self.arguments["gate_at"] in chunk:
+            leave_a_trace(self.arguments["folder"], self.arguments["name"])
+            wait_for_gate(self.arguments["folder"], self.arguments["name"])
+
+    def finish(self):
+        record(f"{self.arguments['name']}-finished")
+
+
+@queueable()
+def tell_of_the_end(name):
+    """Note how the job before this one ended."""
+    record(f"{name}-{current_job().before.state}")

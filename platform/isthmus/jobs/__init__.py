@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from isthmus.jobs.actions import enqueue_function as enqueue
+    from isthmus.jobs.batches import Batch
+    from isthmus.jobs.dependencies import Ended
     from isthmus.jobs.handle import current_job, current_job_or_none
     from isthmus.jobs.queueables import Queueable, chain, queueable
 
-__all__ = ["Queueable", "chain", "current_job", "current_job_or_none", "enqueue", "queueable"]
+__all__ = ["Batch", "Ended", "Queueable", "chain", "current_job", "current_job_or_none", "enqueue", "queueable"]
 
 _HOMES = {
+    "Batch": "batches.Batch",
+    "Ended": "dependencies.Ended",
     "Queueable": "queueables.Queueable",
     "chain": "queueables.chain",
     "current_job": "handle.current_job",

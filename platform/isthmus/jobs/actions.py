@@ -1,8 +1,8 @@
 """What can be done with background operations: enqueue, run here, abort, retry."""
 
 import threading
-from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
 
@@ -10,16 +10,17 @@ from isthmus import clock, correlation
 from isthmus.access import policy
 from isthmus.access.policy import AnyUser
 from isthmus.access.registry import ALL_TARGETS
-from isthmus.jobs import bells, execution, readiness, registry, transitions
+from isthmus.jobs import bells, dependencies, execution, readiness, registry, secret_arguments, transitions
 from isthmus.jobs.conf import options
+from isthmus.jobs.dependencies import Ended, Predecessors
 from isthmus.jobs.errors import ArgumentsRefused, JobInsideTransaction, JobNotAbortable, JobNotRetryable
-from isthmus.jobs.models import Job
-from isthmus.jobs.registry import Declared
+from isthmus.jobs.models import BatchRun, Job, JobDependency
+from isthmus.jobs.registry import Declared, Step
 from isthmus.jobs.reporting import DirectReporter, Reporter, ThreadReporter
 from isthmus.jobs.states import JobState
 from isthmus.logs import get_logger
 
-__all__ = ["abort", "enqueue_function", "enqueue_many", "retry", "run_inline"]
+__all__ = ["abort", "enqueue_function", "enqueue_many", "retry", "retry_failed", "run_inline"]
 
 log = get_logger(__name__)
 
@@ -35,23 +36,26 @@ def enqueue_function(
     *,
     delay: timedelta = timedelta(),
     unique_key: str | None = None,
-    after: Job | None = None,
+    after: Predecessors = None,
+    finalizer: Step | None = None,
     user: AnyUser = None,
     subject: tuple[str, str] | None = None,
     kind: str | None = None,
     priority: int | None = None,
     concurrency_key: str | None = None,
     expires_in: timedelta | None = None,
+    scheduled_for: datetime | None = None,
 ) -> Job:
     """Add a job in the caller's transaction: it starts once that is committed, and never if it is rolled back.
 
     `function` is what @queueable returned, or its dotted name. `delay` is the least time until it starts.
     `unique_key`: while a job of this key has not ended, that job is returned and nothing is added. `after`: wait
-    until that job is Completed; if it fails or is aborted, this one is aborted. `user` is whom the job acts for;
-    `None` is the platform itself. `subject` is (type, id) of what the job is about. `priority`: the greatest is taken
-    first; `None` is the function's own. `concurrency_key`: of the jobs with this key one at a time runs.
-    `expires_in`: aborted if it has not started by then; `None`: it waits as long as it takes.
-    Raises `UnknownFunction` and `ArgumentsRefused`.
+    until that job, or each of several, is Completed; if one fails or is aborted, this one is aborted; `Ended(job)` only
+    waits for its end. `finalizer`: what runs once this job has ended, however it did. `user` is whom the job acts for;
+    `None` is the platform itself. `subject` is (type, id) of what the job is about. `scheduled_for` is the time that it
+    stands for. `priority`: the greatest is taken first; `None` is the function's own. `concurrency_key`: of the jobs
+    with this key one at a time runs. `expires_in`: aborted if it has not started by then; `None`: it waits as long as
+    it takes. Raises `UnknownFunction` and `ArgumentsRefused`.
     """
     declaration = registry.find(function) if isinstance(function, str) else function.declaration
     for key in (unique_key, concurrency_key):
@@ -60,7 +64,8 @@ def enqueue_function(
     if not -_GREATEST_PRIORITY <= (priority or 0) <= _GREATEST_PRIORITY:
         raise ArgumentsRefused(f"A priority is a whole number from -{_GREATEST_PRIORITY} to {_GREATEST_PRIORITY}.")
     now = clock.now()
-    state, reason = _first_state(after)
+    waits = dependencies.waits_for(after)
+    state, reason = dependencies.first_state(waits)
     is_due = state == JobState.QUEUED and delay <= timedelta()
     kind = kind or declaration.kind
     is_gated = readiness.keeps_turns(declaration, kind, concurrency_key or "")
@@ -79,14 +84,15 @@ def enqueue_function(
         is_gated=is_gated,
         correlation_id=correlation.current_or_new(),
         user_id=getattr(user, "pk", None),
-        after=after,
+        scheduled_for=scheduled_for,
         unique_key=unique_key or "",
         subject_type=subject[0] if subject else "",
         subject_id=subject[1] if subject else "",
         created_at=now,
         finished_at=now if state == JobState.ABORTED else None,
     )
-    added = _add_unless_keyed(job) if unique_key else _add(job)
+    job.sealed_arguments = declaration.seal(arguments or {})
+    added = _add_unless_keyed(job, waits, finalizer) if unique_key else _add(job, waits, finalizer)
     if added is job and is_due:
         _wake_for(job)
     return added
@@ -172,21 +178,22 @@ def abort(job: Job, user: AnyUser = None, reason: str = "") -> Job:
 
 
 def retry(job: Job, user: AnyUser = None) -> Job:
-    """Give a failed or aborted job fresh attempts. It waits if the job before it in its chain has not completed.
+    """Give a failed or aborted job fresh attempts. It waits if a job before it has not completed.
 
+    Its finalizers run again, after its new end. A batch goes on where it stood; if every item failed, it begins anew.
     Raises `PermissionRefused` for a user who may not operate the console, and `JobNotRetryable` when it is in another
     state, when what it follows failed, or when another live job has its unique key.
     """
     _require_operator(user)
     job.refresh_from_db()
-    state, reason = _first_state(job.after)
+    state, reason = dependencies.first_state(list(job.dependencies.all()))
     if state == JobState.ABORTED:
         raise JobNotRetryable(f"Retry the operation before it first: {reason}.")
-    if not transitions.requeue_by_operator(job, state=state):
-        job.refresh_from_db()
-        if job.state in {JobState.FAILED, JobState.ABORTED}:
-            raise JobNotRetryable(f"Another operation with the key {job.unique_key!r} is under way.")
-        raise JobNotRetryable(f"The operation is {job.state}; only a failed or aborted one can be tried again.")
+    with transaction.atomic():
+        if not transitions.requeue_by_operator(job, state=state):
+            raise _not_retryable(job)
+        for finalizer in dependencies.hold_finalizers(job):
+            _add_again(finalizer, job)
     log.info("job.retried", job_id=str(job.pk), by=str(user or ""))
     job.refresh_from_db()
     if state == JobState.QUEUED:
@@ -202,44 +209,83 @@ def _let_others_in(job: Job) -> None:
     transaction.on_commit(admit, robust=True)
 
 
+def retry_failed(job: Job, user: AnyUser = None) -> Job:
+    """Add a job over those items of a completed batch that failed; return it.
+
+    Raises `PermissionRefused` for a user who may not operate the console, and `JobNotRetryable` when it is no completed
+    batch, nothing of it failed, or what failed was tried again already: that job knows what failed since.
+    """
+    _require_operator(user)
+    run = BatchRun.objects.filter(job=job).first()
+    job.refresh_from_db()
+    if run is None or job.state != JobState.COMPLETED or not run.failed:
+        raise JobNotRetryable("Only what failed in a completed batch can be tried again by itself.")
+    declaration = registry.find(job.function)
+    subject = (job.subject_type, job.subject_id) if job.subject_id else None
+    try:
+        with transaction.atomic():
+            added = enqueue_function(
+                declaration, secret_arguments.arguments_of(job), user=job.user, subject=subject, kind=job.kind
+            )
+            BatchRun.objects.create(job=added, only_failed=True, retry_of=job)
+    except IntegrityError as error:
+        raise JobNotRetryable("What failed was tried again already; go on from that operation.") from error
+    log.info("job.failed_items_retried", job_id=str(job.pk), by=str(user or ""), retry_id=str(added.pk))
+    return added
+
+
+def _not_retryable(job: Job) -> JobNotRetryable:
+    job.refresh_from_db()
+    if job.state in {JobState.FAILED, JobState.ABORTED}:
+        return JobNotRetryable(f"Another operation with the key {job.unique_key!r} is under way.")
+    return JobNotRetryable(f"The operation is {job.state}; only a failed or aborted one can be tried again.")
+
+
 def _require_operator(user: AnyUser) -> None:
     if user is not None:
         policy.require(user, "console", "operate", ALL_TARGETS)
 
 
-def _first_state(after: Job | None) -> tuple[JobState, str]:
-    if after is None:
-        return JobState.QUEUED, ""
-    state = Job.objects.values_list("state", flat=True).get(pk=after.pk)
-    if state == JobState.COMPLETED:
-        return JobState.QUEUED, ""
-    if state in {JobState.FAILED, JobState.ABORTED}:
-        return JobState.ABORTED, f"the operation before it is {state}"
-    # If it ends before this row is committed, the sweeper lets this one go.
-    return JobState.HOLDING, "waits for the operation before it"
-
-
-def _add(job: Job) -> Job:
-    job.save(force_insert=True)
+def _add(job: Job, waits: Sequence[JobDependency], finalizer: Step | None) -> Job:
+    if not waits and finalizer is None:
+        job.save(force_insert=True)
+        return job
+    with transaction.atomic():
+        job.save(force_insert=True)
+        dependencies.depend(job, waits)
+        if finalizer is not None:
+            _add_finalizer(finalizer, job)
     return job
 
 
-def _add_unless_keyed(job: Job) -> Job:
+def _add_finalizer(step: Step, job: Job) -> None:
+    subject = (job.subject_type, job.subject_id) if job.subject_id else None
+    added = enqueue_function(
+        step.declaration, step.arguments, after=Ended(job), user=job.user, subject=subject, kind="Finalizer"
+    )
+    JobDependency.objects.filter(job=added, predecessor=job).update(is_finalizer=True)
+
+
+def _add_again(finalizer: Job, job: Job) -> None:
+    _add_finalizer(Step(registry.find(finalizer.function), secret_arguments.arguments_of(finalizer)), job)
+
+
+def _add_unless_keyed(job: Job, waits: Sequence[JobDependency], finalizer: Step | None) -> Job:
     """Add the job, or return the live one of its key. The database's constraint decides between two at once."""
     while True:
         live = Job.objects.live().filter(unique_key=job.unique_key).first()
         if live:
             return live
         if job.state == JobState.ABORTED:
-            return _add(job)
+            return _add(job, waits, finalizer)
         try:
             with transaction.atomic():
-                return _add(job)
+                return _add(job, waits, finalizer)
         except IntegrityError:
             if not Job.objects.live().filter(unique_key=job.unique_key).exists():
                 # Not the key's constraint (a user or predecessor that is gone), or the live one ended meanwhile.
                 with transaction.atomic():
-                    return _add(job)
+                    return _add(job, waits, finalizer)
 
 
 def _inline_reporter() -> Reporter:

@@ -39,6 +39,8 @@ class JobOptions(Options, prefix="ISTHMUS_JOBS_"):
     argument_bytes = option(1_000_000, help_text="Largest arguments or result, as JSON.", minimum=1_000)
     log_lines = option(1_000, help_text="Log lines kept for each attempt of a job.", minimum=0)
     retention_days = option(30, help_text="How long ended jobs are kept.", minimum=1)
+    missed_seconds = option(60.0, help_text="A schedule's run later than that was missed.", minimum=1)
+    batch_traces = option(100, help_text="Failed chunks of a batch whose trace is kept.", minimum=0)
     silent_seconds = option(30.0, help_text="A worker that is silent for longer counts as gone.", minimum=1)
     waiting_seconds = option(300.0, help_text="A due job that waits longer makes the queue unwell.", minimum=1)
 

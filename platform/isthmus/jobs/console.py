@@ -12,10 +12,10 @@ from isthmus.console import timeline
 from isthmus.console.references import as_uuid
 from isthmus.console.registry import Figure, Page, register_figures, register_metrics, register_page
 from isthmus.console.tones import Status, Tone
-from isthmus.jobs.models import Job
+from isthmus.jobs.models import BatchRun, Job
 from isthmus.jobs.states import NON_TERMINAL, RUNNING, JobState
 
-__all__ = ["entries_of", "figures", "listed", "metrics", "register", "status_of"]
+__all__ = ["batch_of", "entries_of", "figures", "listed", "metrics", "register", "spoken_rate", "status_of"]
 
 _STATUSES = {
     JobState.HOLDING: Status("Holding", Tone.WAITING, "hourglass"),
@@ -27,7 +27,9 @@ _STATUSES = {
     JobState.ABORTED: Status("Aborted", Tone.NEUTRAL, "ban"),
 }
 # They may be large; no list shows them.
-_NOT_LISTED = ("arguments", "result", "error_trace")
+_NOT_LISTED = (
+    "arguments", "sealed_arguments", "result", "error_trace", "batch__state", "batch__position", "batch__last_key",
+)  # fmt: skip
 
 
 def register() -> None:
@@ -39,13 +41,32 @@ def register() -> None:
 
 
 def status_of(job: Job) -> Status:
-    """Return where a job stands, as a chip shows it."""
+    """Return where a job stands, as a chip shows it. Select `batch` with it."""
+    run = batch_of(job)
+    if run is not None and run.failed and job.state == JobState.COMPLETED:
+        return Status(f"Completed, {run.failed:,} failed", Tone.WARNING)
     return _STATUSES[JobState(job.state)]
+
+
+def batch_of(job: Job) -> BatchRun | None:
+    """Return where the batch stands that the job runs; `None` for other jobs, and before its first attempt."""
+    run: BatchRun | None = getattr(job, "batch", None)
+    return run
+
+
+def spoken_rate(rate: float | None) -> str:
+    """Return a rate as people say it; "" for none."""
+    if not rate:
+        return ""
+    for unit, seconds in (("second", 1), ("minute", 60)):
+        if rate * seconds >= 1:
+            return f"{rate * seconds:,.0f} a {unit}" if rate * seconds >= 10 else f"{rate * seconds:.1f} a {unit}"
+    return f"{rate * 3_600:.1f} an hour"
 
 
 def listed() -> QuerySet[Job]:
     """Return every job with what lists show, and nothing large."""
-    return Job.objects.defer(*_NOT_LISTED).select_related("user")
+    return Job.objects.defer(*_NOT_LISTED).select_related("user", "batch")
 
 
 def figures() -> Iterable[Figure]:

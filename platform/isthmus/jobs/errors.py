@@ -7,8 +7,11 @@ JobError
 │   ├── JobInsideTransaction
 │   ├── NoCurrentJob
 │   ├── JobNotAbortable
-│   └── JobNotRetryable
+│   ├── JobNotRetryable
+│   ├── ScheduleRunning
+│   └── BatchSourceRefused
 └── JobStopped            the running function is told to end
+    ├── EveryItemFailed
     ├── JobAborted
     ├── LeaseLost
     ├── ResultNotJson
@@ -19,6 +22,8 @@ from isthmus.errors import IsthmusError
 
 __all__ = [
     "ArgumentsRefused",
+    "BatchSourceRefused",
+    "EveryItemFailed",
     "JobAborted",
     "JobError",
     "JobInsideTransaction",
@@ -29,6 +34,7 @@ __all__ = [
     "LeaseLost",
     "NoCurrentJob",
     "ResultNotJson",
+    "ScheduleRunning",
     "TimeLimitExceeded",
     "UnknownFunction",
 ]
@@ -84,8 +90,27 @@ class JobNotRetryable(JobRefused):
     status = 409
 
 
+class ScheduleRunning(JobRefused):
+    """A run of this schedule is under way; the next one can be started when it has ended."""
+
+    code = "JOB_SCHEDULE_RUNNING"
+    status = 409
+
+
+class BatchSourceRefused(JobRefused):
+    """What the batch's start() returned cannot be gone through in chunks."""
+
+    code = "JOB_BATCH_SOURCE_REFUSED"
+
+
 class JobStopped(JobError):
     """The running operation must end."""
+
+
+class EveryItemFailed(JobStopped):
+    """Every item of the batch failed."""
+
+    code = "JOB_EVERY_ITEM_FAILED"
 
 
 class JobAborted(JobStopped):

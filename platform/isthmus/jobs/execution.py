@@ -1,13 +1,10 @@
 """Runs one job: claim, call, and say how it ended."""
 
-import signal
 import threading
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from functools import cache, partial
-from types import FrameType
 from typing import TypeVar
 from uuid import UUID
 
@@ -16,21 +13,32 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from isthmus import clock, correlation
 from isthmus.access.policy import AnyUser, system_user
 from isthmus.errors import IsthmusError
-from isthmus.jobs import bells, process_locks, readiness, registry, transitions
+from isthmus.jobs import bells, process_locks, readiness, registry, secret_arguments, transitions
 from isthmus.jobs import handle as handles
 from isthmus.jobs.conf import options
-from isthmus.jobs.errors import JobAborted, LeaseLost, ResultNotJson, TimeLimitExceeded, UnknownFunction
+from isthmus.jobs.errors import JobAborted, LeaseLost, ResultNotJson, UnknownFunction
 from isthmus.jobs.handle import JobHandle
 from isthmus.jobs.hooks import around_job
 from isthmus.jobs.json_values import NotJson, as_json_value
 from isthmus.jobs.models import Job
 from isthmus.jobs.reporting import Reporter
+from isthmus.jobs.secret_arguments import Redactor
 from isthmus.jobs.states import JobState
+from isthmus.jobs.time_limits import time_limit
 from isthmus.jobs.transitions import Start
 from isthmus.logs import get_logger
 from isthmus.objects.capture import acting_as
 
-__all__ = ["Following", "lease_of_taken", "nothing_follows", "run", "run_taken"]
+__all__ = [
+    "Following",
+    "described",
+    "lease_for",
+    "lease_of_taken",
+    "loss_of",
+    "nothing_follows",
+    "run",
+    "run_taken",
+]
 
 log = get_logger(__name__)
 T = TypeVar("T")
@@ -107,7 +115,8 @@ def _find(name: str) -> tuple[registry.Declaration | None, Exception]:
         return None, error
 
 
-def _lease_for(limit_seconds: float) -> timedelta:
+def lease_for(limit_seconds: float) -> timedelta:
+    """Return how long a job stays with its worker that may take so long."""
     if process_locks.waits_for_writers():
         return timedelta(seconds=limit_seconds + options.overrun_seconds + options.lease_seconds)
     return timedelta(seconds=options.lease_seconds)
@@ -120,10 +129,11 @@ def _attempt(job: Job, declaration: registry.Declaration, handle: JobHandle, fol
     try:
         with handles.bind(handle), acting_as(cache(partial(_user_of, job))), around_job(job):
             _start(job, declaration)
+            function = _prepared(job, declaration, handle)
             if declaration.atomic:
-                _call_in_a_transaction(job, declaration, handle)
+                _call_in_a_transaction(function, job, declaration, handle)
             else:
-                result = _result_of(job, declaration, handle)
+                result = _result_of(function, declaration, handle)
                 following_job = following()
                 _complete(job, result, handle, following_job)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the edge of the platform: any error ends the attempt only
@@ -141,67 +151,56 @@ def _user_of(job: Job) -> AnyUser:
 def _start(job: Job, declaration: registry.Declaration) -> None:
     if job.state == JobState.PROCESSING:
         return  # With the end of the one before it.
-    lease = _lease_for(declaration.time_limit_seconds)
+    lease = lease_for(declaration.time_limit_seconds)
     if not _patiently(lambda: transitions.start(job, lease=lease)):
-        raise _loss(job)
+        raise loss_of(job)
 
 
-def _call_in_a_transaction(job: Job, declaration: registry.Declaration, handle: JobHandle) -> None:
+def _call_in_a_transaction(
+    function: Callable[[], object], job: Job, declaration: registry.Declaration, handle: JobHandle
+) -> None:
     with transaction.atomic():
-        result = _result_of(job, declaration, handle)
+        result = _result_of(function, declaration, handle)
         # The fence and the effects share this transaction: either both count or neither does.
         if not transitions.complete(job, result, handle.current_progress()):
-            raise _loss(job)
+            raise loss_of(job)
 
 
 def _complete(job: Job, result: object, handle: JobHandle, following_job: Job | None) -> None:
     then = _start_of(following_job) if following_job else None
     progress = handle.current_progress()
     if not _patiently(lambda: transitions.complete(job, result, progress, then=then)):
-        raise _loss(job)
+        raise loss_of(job)
 
 
 def _start_of(job: Job) -> Start | None:
     declaration, _ = _find(job.function)
-    return Start(job, _lease_for(declaration.time_limit_seconds)) if declaration else None
+    return Start(job, lease_for(declaration.time_limit_seconds)) if declaration else None
 
 
-def _loss(job: Job) -> JobAborted | LeaseLost:
+def loss_of(job: Job) -> JobAborted | LeaseLost:
+    """Return why a job is no longer its holder's."""
     state = Job.objects.values_list("state", flat=True).get(pk=job.pk)
     return JobAborted() if state == JobState.ABORTED else LeaseLost()
 
 
-def _result_of(job: Job, declaration: registry.Declaration, handle: JobHandle) -> object:
-    with _time_limit(handle.seconds_left):
-        returned = declaration.function(**job.arguments)
+def _prepared(job: Job, declaration: registry.Declaration, handle: JobHandle) -> Callable[[], object]:
+    """Return the function with its arguments: the secret ones are opened here, and looked out for from here on."""
+    secrets = secret_arguments.unpacked(job.sealed_arguments)
+    handle.redactor = Redactor(secrets.values())
+    arguments = {**job.arguments, **secrets}
+    if declaration.ahead is None:
+        return partial(declaration.function, **arguments)
+    return declaration.ahead(job, handle, arguments)
+
+
+def _result_of(function: Callable[[], object], declaration: registry.Declaration, handle: JobHandle) -> object:
+    with time_limit(handle.seconds_left):
+        returned = function()
     try:
-        return as_json_value(returned, at="the result", limit_bytes=options.argument_bytes)
+        return handle.redactor.value(as_json_value(returned, at="the result", limit_bytes=options.argument_bytes))
     except NotJson as error:
         raise ResultNotJson(f"{declaration.name}: {error}") from error
-
-
-@contextmanager
-def _time_limit(seconds: float) -> Iterator[None]:
-    """Raise `TimeLimitExceeded` in the block when it takes longer. Off the main thread only checkpoints can."""
-    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
-        yield
-        return
-
-    def ring(_number: int, _frame: FrameType | None) -> None:
-        raise TimeLimitExceeded
-
-    began = clock.monotonic_seconds()
-    before = signal.signal(signal.SIGALRM, ring)
-    # Somebody above may have an alarm of its own: it goes on afterwards.
-    others_seconds, _ = signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001))
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-        if others_seconds:
-            left = others_seconds - (clock.monotonic_seconds() - began)
-            signal.setitimer(signal.ITIMER_REAL, max(left, 0.001))
 
 
 def _fail(job: Job, declaration: registry.Declaration, handle: JobHandle, error: BaseException) -> None:
@@ -210,7 +209,7 @@ def _fail(job: Job, declaration: registry.Declaration, handle: JobHandle, error:
     if final or failures >= job.max_attempts:
         _give_up(job, handle, error)
         return
-    text, trace = _described(error)
+    text, trace = described(error, handle.redactor)
     delay = timedelta(seconds=declaration.delay_after(failures))
     progress = handle.current_progress()
     kept = _patiently(
@@ -220,7 +219,7 @@ def _fail(job: Job, declaration: registry.Declaration, handle: JobHandle, error:
 
 
 def _give_up(job: Job, handle: JobHandle, error: BaseException) -> None:
-    text, trace = _described(error)
+    text, trace = described(error, handle.redactor)
     progress = handle.current_progress()
     kept = _patiently(lambda: transitions.fail(job, reason=text, error=text, trace=trace, progress=progress))
     _tell("job.failed", job, error, kept=kept)
@@ -233,13 +232,13 @@ def _tell(event: str, job: Job, error: BaseException, *, kept: bool) -> None:
     log.warning(event if kept else "job.dropped", job_id=str(job.pk), function=job.function, error=type(error).__name__)
 
 
-def _described(error: BaseException) -> tuple[str, str]:
+def described(error: BaseException, redactor: Redactor) -> tuple[str, str]:
     """Return what an operator may read. Source lines, never the values in them: those may be secret."""
-    text = f"{type(error).__name__}: {error}".replace("\x00", "")[:_ERROR_LENGTH]
+    text = redactor.text(f"{type(error).__name__}: {error}").replace("\x00", "")[:_ERROR_LENGTH]
     if isinstance(error, IsthmusError):
         return text, ""
     lines = traceback.TracebackException.from_exception(error, capture_locals=False).format()
-    return text, "".join(lines).replace("\x00", "")[-_TRACE_LENGTH:]
+    return text, redactor.text("".join(lines)).replace("\x00", "")[-_TRACE_LENGTH:]
 
 
 def _patiently(write: Callable[[], T]) -> T:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime
 from threading import Lock
 from uuid import UUID
 
@@ -10,11 +12,33 @@ from isthmus import clock
 from isthmus.jobs.conf import options
 from isthmus.jobs.errors import JobAborted, LeaseLost, NoCurrentJob, TimeLimitExceeded
 from isthmus.jobs.json_values import as_json_value
-from isthmus.jobs.models import Job, JobLogLine
+from isthmus.jobs.models import Job, JobDependency, JobLogLine
+from isthmus.jobs.secret_arguments import Redactor
+from isthmus.jobs.speed import Speed
+from isthmus.jobs.states import JobState
 
-__all__ = ["JobHandle", "bind", "current_job", "current_job_or_none"]
+__all__ = ["JobHandle", "Predecessor", "bind", "current_job", "current_job_or_none"]
 
 _MESSAGE_LENGTH = 2_000
+
+
+@dataclass(frozen=True)
+class Predecessor:
+    """A job that another one was enqueued after."""
+
+    id: UUID
+    function: str
+    state: str
+    result: object
+    """What it returned, once it is Completed."""
+    error: str
+    """Why it failed or was aborted: class and message of its last error, or that its worker died; "" if it did not."""
+
+    @classmethod
+    def of(cls, job: Job) -> "Predecessor":
+        """Return what is known of `job`."""
+        went_wrong = job.state in {JobState.FAILED, JobState.ABORTED}
+        return cls(job.pk, job.function, job.state, job.result, (job.reason or job.error) if went_wrong else "")
 
 
 class JobHandle:
@@ -30,11 +54,17 @@ class JobHandle:
         """The same for every attempt."""
         self.correlation_id: str = job.correlation_id
         self.user_id: int | None = job.user_id
-        self._deadline = clock.monotonic_seconds() + time_limit_seconds
+        self.scheduled_for: datetime | None = job.scheduled_for
+        """The time of its schedule that the job stands for."""
+        self._time_limit_seconds = time_limit_seconds
+        self.restart_time_limit()
         self._lock = Lock()
         self._lines: list[JobLogLine] = []
         self._lines_written = 0
-        self._progress: dict[str, int | None] = {}
+        self._progress: dict[str, int | float | None] = {}
+        self._speed = Speed()
+        self.redactor = Redactor()
+        """Takes the job's secret arguments out of what is written about it. For the engine."""
         self._stopped_by: type[JobAborted | LeaseLost] | None = None
         self.look: Callable[[], None] = _nothing_new
         """What a checkpoint asks first. For the engine."""
@@ -42,14 +72,15 @@ class JobHandle:
     def progress(self, done: int, total: int | None = None) -> None:
         """Show how far the job is; `total` is `None` where it is not known. Written with the next heartbeat."""
         with self._lock:
-            self._progress = {"progress_done": max(done, 0), "progress_total": total}
+            rate = self._speed.after(max(done, 0))
+            self._progress = {"progress_done": max(done, 0), "progress_total": total, "progress_rate": rate}
 
     def log(self, message: str, **fields: object) -> None:
         """Write a line that operators read beside the job; `fields` are JSON. Kept even if the job rolls back.
 
         Lines beyond `ISTHMUS_JOBS_LOG_LINES` an attempt are left out. Raises `ValueError` for fields that are not JSON.
         """
-        plain = as_json_value(fields, limit_bytes=options.argument_bytes)
+        plain = self.redactor.value(as_json_value(fields, limit_bytes=options.argument_bytes))
         with self._lock:
             self._lines_written += 1
             if self._lines_written > options.log_lines:
@@ -58,7 +89,7 @@ class JobHandle:
                 JobLogLine(
                     job_id=self.id,
                     attempt=self.attempt,
-                    message=message.replace("\x00", "")[:_MESSAGE_LENGTH],
+                    message=self.redactor.text(message).replace("\x00", "")[:_MESSAGE_LENGTH],
                     fields=plain,
                     created_at=clock.now(),
                 )
@@ -80,6 +111,21 @@ class JobHandle:
         """Seconds until the time limit; negative after it."""
         return self._deadline - clock.monotonic_seconds()
 
+    def restart_time_limit(self) -> None:
+        """Let the whole time limit begin again: a batch has it for each chunk. For the engine."""
+        self._deadline = clock.monotonic_seconds() + self._time_limit_seconds
+
+    @property
+    def predecessors(self) -> tuple[Predecessor, ...]:
+        """The jobs that this one was enqueued after, as they stand now; those that were purged are left out."""
+        waits = JobDependency.objects.filter(job=self.id).select_related("predecessor").order_by("pk")
+        return tuple(Predecessor.of(each.predecessor) for each in waits)
+
+    @property
+    def before(self) -> Predecessor | None:
+        """The job that this one was enqueued after, such as a finalizer's; the first one of several."""
+        return next(iter(self.predecessors), None)
+
     def stop(self, by: type[JobAborted | LeaseLost]) -> None:
         """Let the next checkpoint raise `by`. For the engine."""
         self._stopped_by = by
@@ -95,7 +141,7 @@ class JobHandle:
         with self._lock:
             self._lines = lines + self._lines
 
-    def current_progress(self) -> dict[str, int | None]:
+    def current_progress(self) -> dict[str, int | float | None]:
         """Return the columns that progress changes. For the engine."""
         with self._lock:
             return dict(self._progress)

@@ -2,10 +2,12 @@
 
 from datetime import timedelta
 
+from django.db.models import Exists, OuterRef
+
 from isthmus import clock
 from isthmus.jobs.conf import options
 from isthmus.jobs.handle import current_job_or_none
-from isthmus.jobs.models import Job
+from isthmus.jobs.models import NON_TERMINAL, BatchRun, Job
 from isthmus.jobs.queueables import queueable
 
 __all__ = ["purge_ended_jobs"]
@@ -17,7 +19,9 @@ _BATCH = 500
 def purge_ended_jobs() -> dict[str, int]:
     """Delete jobs that ended longer ago than `ISTHMUS_JOBS_RETENTION_DAYS`, with their log lines."""
     before = clock.now() - timedelta(days=options.retention_days)
-    old = Job.objects.ended().filter(finished_at__lt=before).order_by("finished_at")
+    # A retry of what failed in a batch reads from the batch which items those are.
+    read = BatchRun.objects.filter(retry_of=OuterRef("pk"), job__state__in=NON_TERMINAL)
+    old = Job.objects.ended().filter(~Exists(read), finished_at__lt=before).order_by("finished_at")
     handle, purged = current_job_or_none(), 0
     while batch := list(old.values_list("pk", flat=True)[:_BATCH]):
         Job.objects.filter(pk__in=batch).delete()

@@ -3,30 +3,26 @@
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 from isthmus.access.policy import AnyUser
 from isthmus.jobs import registry
 from isthmus.jobs.actions import enqueue_function, enqueue_many
+from isthmus.jobs.dependencies import Predecessors
 from isthmus.jobs.models import Job
-from isthmus.jobs.registry import Declaration
+from isthmus.jobs.registry import Declaration, Step
+from isthmus.jobs.secret_arguments import secret_parameters
 
-__all__ = ["Queueable", "Step", "chain", "queueable"]
+__all__ = ["RESERVED", "Queueable", "Step", "chain", "queueable"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_RESERVED = {"after", "concurrency_key", "delay", "expires_in", "priority", "subject", "unique_key", "user"}
-
-
-@dataclass(frozen=True)
-class Step:
-    """A function with its arguments, not yet enqueued: a link of a chain."""
-
-    declaration: Declaration
-    arguments: Mapping[str, object]
+RESERVED = frozenset(
+    {"after", "concurrency_key", "delay", "expires_in", "finalizer", "priority", "subject", "unique_key", "user"}
+)
+"""The parameters of `enqueue` itself."""
 
 
 class Queueable(Generic[P, R]):
@@ -45,7 +41,8 @@ class Queueable(Generic[P, R]):
         *,
         delay: timedelta = timedelta(),
         unique_key: str | None = None,
-        after: Job | None = None,
+        after: Predecessors = None,
+        finalizer: Step | None = None,
         user: AnyUser = None,
         subject: tuple[str, str] | None = None,
         priority: int | None = None,
@@ -60,6 +57,7 @@ class Queueable(Generic[P, R]):
             delay=delay,
             unique_key=unique_key,
             after=after,
+            finalizer=finalizer,
             user=user,
             subject=subject,
             priority=priority,
@@ -74,7 +72,7 @@ class Queueable(Generic[P, R]):
         return enqueue_many(self, arguments, user=user, priority=priority)
 
     def step(self, **arguments: object) -> Step:
-        """Return a link for `chain`."""
+        """Return a link for `chain`, or a `finalizer`."""
         return Step(self.declaration, arguments)
 
 
@@ -122,12 +120,25 @@ def queueable(
     return declare
 
 
-def chain(*steps: Step, user: AnyUser = None, subject: tuple[str, str] | None = None) -> list[Job]:
-    """Add jobs that run one after the other, each only if the one before it completed. Call it in a transaction."""
+def chain(
+    *steps: Step, finalizer: Step | None = None, user: AnyUser = None, subject: tuple[str, str] | None = None
+) -> list[Job]:
+    """Add jobs that run one after the other, each only if the one before it completed. Call it in a transaction.
+
+    `finalizer` runs once the last one has ended; it is not among the jobs that are returned.
+    """
     jobs: list[Job] = []
-    for step in steps:
-        after = jobs[-1] if jobs else None
-        jobs.append(enqueue_function(step.declaration, step.arguments, after=after, user=user, subject=subject))
+    for number, step in enumerate(steps, start=1):
+        jobs.append(
+            enqueue_function(
+                step.declaration,
+                step.arguments,
+                after=jobs[-1:],
+                finalizer=finalizer if number == len(steps) else None,
+                user=user,
+                subject=subject,
+            )
+        )
     return jobs
 
 
@@ -136,7 +147,8 @@ def _check(function: Callable[..., Any]) -> None:
         raise TypeError(f"{function.__qualname__}: a queueable is a function of a module, so that workers find it.")
     if inspect.iscoroutinefunction(function):
         raise TypeError(f"{function.__qualname__}: a queueable is an ordinary function, not a coroutine.")
-    if taken := _RESERVED & set(inspect.signature(function).parameters):
+    if taken := RESERVED & set(inspect.signature(function).parameters):
         raise TypeError(
             f"{function.__qualname__}: enqueue() itself has a parameter {min(taken)!r}; name yours otherwise."
         )
+    secret_parameters(function)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Case, Count, DateTimeField, Q, QuerySet, Value, When
 
 from isthmus import clock
 from isthmus.jobs import registry
@@ -22,7 +22,7 @@ from isthmus.jobs.models import Job
 from isthmus.jobs.registry import Declaration
 from isthmus.jobs.states import RUNNING, JobState
 
-__all__ = ["admit_beside", "admit_everywhere", "expired", "keeps_turns", "make_due_ready"]
+__all__ = ["admit_beside", "admit_everywhere", "expired", "keeps_turns", "make_due_ready", "ready_if_due"]
 
 _HEADS = 50
 """How many of those next in line are looked at for one place."""
@@ -42,6 +42,16 @@ def make_due_ready() -> int:
     due = Job.objects.filter(state=JobState.QUEUED, ready_at=None, is_gated=False, run_at__lte=now)
     # By their keys: a long list of them is readied in pieces, and none of it is locked for long.
     return Job.objects.filter(pk__in=list(due.values_list("pk", flat=True)[:1_000]), ready_at=None).update(ready_at=now)
+
+
+def ready_if_due() -> Case:
+    """Return what `ready_at` becomes when a job is queued: now, unless it waits for its time or its turn."""
+    now = clock.now()
+    return Case(
+        When(is_gated=False, run_at__lte=now, then=Value(now)),
+        default=Value(None),
+        output_field=DateTimeField(null=True),
+    )
 
 
 def expired() -> list[Job]:

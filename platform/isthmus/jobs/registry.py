@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
 
+from isthmus.jobs import secret_arguments
 from isthmus.jobs.conf import options
 from isthmus.jobs.errors import ArgumentsRefused, UnknownFunction
 from isthmus.jobs.json_values import NotJson, as_json_value
+from isthmus.vault.secret import MASK, Secret
 
-__all__ = ["Declaration", "Declared", "declare", "declared", "find", "is_declared"]
+__all__ = ["Declaration", "Declared", "Step", "declare", "declared", "find", "is_declared"]
 
 
 class Declared(Protocol):
@@ -38,20 +40,44 @@ class Declaration:
     """How many jobs of the function run at a time; `None`: as many as there are workers."""
     priority: int = 0
     """What its jobs have if nothing else is asked for."""
+    ahead: Callable[..., Callable[[], object]] | None = None
+    """Called before the function with job, handle and arguments, outside the transaction of an atomic one; what it
+    returns is called in place of the function."""
+    body: Callable[..., Any] | None = None
+    """What tells two declarations of one name apart; `None` is the function."""
 
     @property
     def declaration(self) -> "Declaration":
         return self
 
-    def accept(self, arguments: Mapping[str, object]) -> dict[str, object]:
-        """Return the arguments as JSON keeps them. Raises `ArgumentsRefused`."""
+    @property
+    def secret_parameters(self) -> frozenset[str]:
+        """The parameters that are annotated as a `Secret`."""
+        return secret_arguments.secret_parameters(self.function)
+
+    def accept(self, arguments: Mapping[str, object], *, secrets: bool = True) -> dict[str, object]:
+        """Return the arguments as JSON keeps them, a mask in the place of each secret.
+
+        `secrets`: whether there is a place for them. Raises `ArgumentsRefused`.
+        """
         try:
             inspect.signature(self.function).bind(**arguments)
-            plain = as_json_value(dict(arguments), limit_bytes=options.argument_bytes)
+            found = secret_arguments.secrets_of(arguments, self.secret_parameters)
+            masked = {name: MASK if name in found else value for name, value in arguments.items()}
+            plain = as_json_value(masked, limit_bytes=options.argument_bytes)
         except (TypeError, NotJson) as error:
             raise ArgumentsRefused(f"{self.name}: {error}") from error
+        if found and not secrets:
+            raise ArgumentsRefused(f"{self.name}: {min(found)} is secret, and a schedule keeps no secrets.")
         assert isinstance(plain, dict)  # noqa: S101 - for the type checker; a dict stays a dict
         return plain
+
+    def seal(self, arguments: Mapping[str, object]) -> Secret | None:
+        """Return the secret ones among the arguments, to be set on the job's row. Raises `ArgumentsRefused`."""
+        try:
+            return secret_arguments.packed(secret_arguments.secrets_of(arguments, self.secret_parameters))
+        except NotJson as error:
+            raise ArgumentsRefused(f"{self.name}: {error}") from error
 
     def delay_after(self, failures: int) -> float:
         """Return the seconds to wait after the `failures`-th error."""
@@ -60,13 +86,21 @@ class Declaration:
         return self.retry_delays[min(failures, len(self.retry_delays)) - 1]
 
 
+@dataclass(frozen=True)
+class Step:
+    """A function with its arguments, not yet enqueued: a link of a chain, or what ends a job."""
+
+    declaration: Declaration
+    arguments: Mapping[str, object]
+
+
 _declared: dict[str, Declaration] = {}
 
 
 def declare(declaration: Declaration) -> None:
     """Add a function. Raises `ValueError` if another one has its name."""
     before = _declared.get(declaration.name)
-    if before and before.function.__code__ != declaration.function.__code__:
+    if before and (before.body or before.function).__code__ != (declaration.body or declaration.function).__code__:
         raise ValueError(f"{declaration.name} is declared twice.")
     _declared[declaration.name] = declaration
 

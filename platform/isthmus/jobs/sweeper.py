@@ -6,7 +6,7 @@ Every worker sweeps; each step is a compare-and-set, so that several at once do 
 from datetime import timedelta
 
 from isthmus import clock
-from isthmus.jobs import bells, process_locks, processes, readiness, schedules, transitions
+from isthmus.jobs import bells, dependencies, process_locks, processes, readiness, schedules, transitions
 from isthmus.jobs.conf import options
 from isthmus.jobs.models import Job
 from isthmus.jobs.states import JobState
@@ -32,7 +32,7 @@ class Sweeper:
         """Make one round. Raises `DatabaseError` when the database is away: the next round does what this one left."""
         self._beat()
         revive_lost()
-        transitions.settle_followers(transitions.stranded_predecessors())
+        dependencies.settle_stranded()
         schedules.fire_due()
         abort_expired()
         ready_due()

@@ -13,13 +13,13 @@ import pytest
 from django.db import transaction
 
 from isthmus import clock
-from isthmus.jobs import bells, execution, sweeper, transitions
+from isthmus.jobs import bells, dependencies, execution, schedules, sweeper
 from isthmus.jobs.bells import SilentBell
 from isthmus.jobs.models import Job
 from isthmus.jobs.reporting import DirectReporter, ThreadReporter
 from isthmus.jobs.states import JobState
 
-__all__ = ["JobRunner", "jobs", "run_all"]
+__all__ = ["JobRunner", "jobs", "run_all", "run_due_schedules"]
 
 _MOST_RUNS = 10_000
 
@@ -32,7 +32,7 @@ def run_all(*, ignore_delays: bool = False) -> list[Job]:
     """
     ran: dict[UUID, None] = {}
     for _ in range(_MOST_RUNS):
-        transitions.settle_followers(transitions.stranded_predecessors())
+        dependencies.settle_stranded()
         sweeper.abort_expired()
         job = _next(ignore_delays=ignore_delays)
         if job is None:
@@ -55,6 +55,20 @@ def _next(*, ignore_delays: bool) -> Job | None:
     return _next(ignore_delays=False)
 
 
+def run_due_schedules(*, ignore_delays: bool = False) -> list[Job]:
+    """Run what schedules are due for, with all that follows, until none is due; return the jobs as they ended.
+
+    Of a schedule that is new only its first time is worked out: move the clock, then call this again.
+    """
+    ran: dict[UUID, Job] = {}
+    for _ in range(_MOST_RUNS):
+        fired, ended = schedules.fire_due(), run_all(ignore_delays=ignore_delays)
+        ran |= {job.pk: job for job in ended}
+        if not fired and not ended:
+            return list(ran.values())
+    raise RuntimeError(f"After {_MOST_RUNS} sweeps schedules are still due.")
+
+
 class JobRunner:
     """What the fixture `jobs` gives."""
 
@@ -69,6 +83,10 @@ class JobRunner:
     def run_all(self, *, ignore_delays: bool = False) -> list[Job]:
         """See `run_all`."""
         return run_all(ignore_delays=ignore_delays)
+
+    def run_due_schedules(self, *, ignore_delays: bool = False) -> list[Job]:
+        """See `run_due_schedules`."""
+        return run_due_schedules(ignore_delays=ignore_delays)
 
 
 @pytest.fixture

@@ -7,22 +7,23 @@ Holding ──▶ Queued ──▶ Preparing ──▶ Processing ──▶ Comp
  Aborted   (operator's retry)  Queued / Failed / Aborted
 
 Who runs a job proves it with the fencing token of its lease: it is in the WHERE of all it writes. Nothing leads out of
-Completed; only an operator's retry leads out of Failed and Aborted.
+Completed; only an operator's retry leads out of Failed and Aborted. Who waits for whom: `isthmus.jobs.dependencies`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Case, DateTimeField, F, Field, Q, Value, When
+from django.db.models import F, Field, Q
 
 from isthmus import clock
-from isthmus.jobs import bells
+from isthmus.jobs.dependencies import settle_followers
 from isthmus.jobs.models import Job
-from isthmus.jobs.states import NON_TERMINAL, RUNNING, TERMINAL, JobState
+from isthmus.jobs.readiness import ready_if_due
+from isthmus.jobs.states import NON_TERMINAL, RUNNING, JobState
 
 __all__ = [
     "Start",
@@ -38,14 +39,14 @@ __all__ = [
     "requeue_after_error",
     "requeue_by_operator",
     "revive",
-    "settle_followers",
     "start",
-    "stranded_predecessors",
     "take",
     "untake",
 ]
 
-_STRANDED_AT_ONCE = 100
+Progress = dict[str, int | float | None]
+"""The columns that progress changes."""
+
 _COLUMNS = {field.name: field for field in Job._meta.concrete_fields}
 _NO_LEASE: dict[str, Any] = {"lease_holder": "", "lease_expires_at": None, "heartbeat_at": None}
 
@@ -118,7 +119,7 @@ def start(job: Job, *, lease: timedelta | None = None) -> bool:
     return bool(_step(None, Start(job, lease)))
 
 
-def beat(job_id: UUID, fencing_token: int, *, lease: timedelta | None, progress: dict[str, int | None]) -> bool:
+def beat(job_id: UUID, fencing_token: int, *, lease: timedelta | None, progress: Progress) -> bool:
     """Renew the lease (`None`: leave it) and show progress. Return False when the lease is lost."""
     now = clock.now()
     changes: dict[str, Any] = {"heartbeat_at": now, **progress}
@@ -134,7 +135,7 @@ def keep_place(job_id: UUID, fencing_token: int, *, lease: timedelta) -> None:
     aborted.update(lease_expires_at=clock.now() + lease)
 
 
-def complete(job: Job, result: object, progress: dict[str, int | None], *, then: "Start | None" = None) -> bool:
+def complete(job: Job, result: object, progress: Progress, *, then: "Start | None" = None) -> bool:
     """Processing → Completed, and let the followers go. Return False when the lease is lost.
 
     `then`, of the same worker, starts in the same statement; whether it did is seen by its state.
@@ -163,7 +164,7 @@ class Completion:
 
     job: Job
     result: object
-    progress: dict[str, int | None]
+    progress: Progress
 
 
 def _step(ended: Completion | None, started: Start | None) -> dict[UUID, bool]:
@@ -185,15 +186,17 @@ def _step(ended: Completion | None, started: Start | None) -> dict[UUID, bool]:
 
 
 def _step_values(ended: Completion | None, started: Start | None, now: datetime) -> list[Any]:
-    done, total, result, ended_id = 0, None, None, None
+    done: int | float
+    total: int | float | None
+    done, total, rate, result, ended_id = 0, None, None, None, None
     if ended:
         done = ended.progress.get("progress_done", ended.job.progress_done) or 0
         total = ended.progress.get("progress_total", ended.job.progress_total)
-        result, ended_id = ended.result, ended.job.pk
+        rate, result, ended_id = ended.progress.get("progress_rate"), ended.result, ended.job.pk
     until = now + started.lease if started and started.lease else None
     moment, key = _stored("finished_at", now), _stored("id", ended_id or _NOBODY)
     return [
-        *(key, key, key, _stored("result", result), key, moment, key, done, key, total),
+        *(key, key, key, _stored("result", result), key, moment, key, done, key, total, key, rate),
         *(key, key, _stored("lease_expires_at", until), key, key, moment),
     ]
 
@@ -208,17 +211,18 @@ UPDATE jobs_job SET
     finished_at = CASE WHEN id = %s THEN %s ELSE finished_at END,
     progress_done = CASE WHEN id = %s THEN %s ELSE progress_done END,
     progress_total = CASE WHEN id = %s THEN %s ELSE progress_total END,
+    progress_rate = CASE WHEN id = %s THEN COALESCE(%s, progress_rate) ELSE progress_rate END,
     lease_holder = CASE WHEN id = %s THEN '' ELSE lease_holder END,
     lease_expires_at = CASE WHEN id = %s THEN NULL ELSE COALESCE(%s, lease_expires_at) END,
     heartbeat_at = CASE WHEN id = %s THEN NULL ELSE heartbeat_at END,
     started_at = CASE WHEN id = %s THEN started_at ELSE COALESCE(started_at, %s) END
 """
 _RETURNING_FOLLOWERS = (
-    " RETURNING id, EXISTS (SELECT 1 FROM jobs_job AS follower WHERE follower.after_id = jobs_job.id)"
+    " RETURNING id, EXISTS (SELECT 1 FROM jobs_jobdependency AS wait WHERE wait.predecessor_id = jobs_job.id)"
 )
 
 
-def requeue_after_error(job: Job, *, error: str, trace: str, delay: timedelta, progress: dict[str, int | None]) -> bool:
+def requeue_after_error(job: Job, *, error: str, trace: str, delay: timedelta, progress: Progress) -> bool:
     """Running → Queued: an attempt ended with an error and another one follows after `delay`."""
     return bool(
         _held(job, *RUNNING).update(
@@ -234,7 +238,7 @@ def requeue_after_error(job: Job, *, error: str, trace: str, delay: timedelta, p
     )
 
 
-def fail(job: Job, *, reason: str, error: str, trace: str, progress: dict[str, int | None]) -> bool:
+def fail(job: Job, *, reason: str, error: str, trace: str, progress: Progress) -> bool:
     """Running → Failed; followers are aborted."""
     with transaction.atomic():
         failed = _held(job, *RUNNING).update(
@@ -332,7 +336,7 @@ def requeue_by_operator(job: Job, *, state: JobState) -> bool:
                     failures=0,
                     worker_deaths=0,
                     run_at=clock.now(),
-                    ready_at=_ready_if_due() if state == JobState.QUEUED else None,
+                    ready_at=ready_if_due() if state == JobState.QUEUED else None,
                     expires_at=None,
                     finished_at=None,
                     fencing_token=F("fencing_token") + 1,
@@ -341,35 +345,6 @@ def requeue_by_operator(job: Job, *, state: JobState) -> bool:
             )
     except IntegrityError:
         return False
-
-
-def settle_followers(job_ids: Iterable[UUID]) -> None:
-    """Let go what waits for completed jobs; abort what waits for failed and aborted ones, and so on down the chain."""
-    ended = list(job_ids)
-    while ended:
-        waiting = Job.objects.filter(after__in=ended, state=JobState.HOLDING)
-        let_go = waiting.filter(after__state=JobState.COMPLETED)
-        if let_go.update(state=JobState.QUEUED, reason="", ready_at=_ready_if_due()):
-            bells.ring_after_commit()
-        doomed = list(
-            waiting.filter(after__state__in=(JobState.FAILED, JobState.ABORTED)).values_list("pk", "after__state")
-        )
-        ended = []
-        for follower, state in doomed:
-            reason = f"the operation before it is {state}"
-            if Job.objects.filter(pk=follower, state=JobState.HOLDING).update(
-                state=JobState.ABORTED, reason=reason, finished_at=clock.now()
-            ):
-                ended.append(follower)
-
-
-def stranded_predecessors() -> list[UUID]:
-    """Return ended jobs that somebody still waits for: the follower was committed while its predecessor ended."""
-    return list(
-        Job.objects.filter(state__in=TERMINAL, followers__state=JobState.HOLDING)
-        .values_list("pk", flat=True)
-        .distinct()[:_STRANDED_AT_ONCE]
-    )
 
 
 def _relaxed() -> str:
@@ -384,16 +359,6 @@ def _relaxed() -> str:
     if connection.vendor != "postgresql" or connection.in_atomic_block:
         return ""
     return " AND set_config('synchronous_commit', 'off', true) IS NOT NULL"
-
-
-def _ready_if_due() -> Case:
-    """Return what `ready_at` becomes when a job is queued: now, unless it waits for its time or its turn."""
-    now = clock.now()
-    return Case(
-        When(is_gated=False, run_at__lte=now, then=Value(now)),
-        default=Value(None),
-        output_field=DateTimeField(null=True),
-    )
 
 
 def _stored(field: str, value: object) -> Any:

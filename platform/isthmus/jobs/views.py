@@ -17,12 +17,14 @@ from isthmus.console.references import as_uuid
 from isthmus.console.tones import Status, Tone
 from isthmus.jobs import actions
 from isthmus.jobs.conf import options
-from isthmus.jobs.console import listed, status_of
+from isthmus.jobs.console import batch_of, listed, spoken_rate, status_of
 from isthmus.jobs.errors import JobRefused
 from isthmus.jobs.models import Job, ProcessHeartbeat, Schedule
+from isthmus.jobs.schedules import run_now
+from isthmus.jobs.showing import can_retry_failed, chain_of, failures_shown, scheduled
 from isthmus.jobs.states import NON_TERMINAL, JobState
 
-__all__ = ["JobFilters", "abort", "detail", "jobs", "retry", "schedules"]
+__all__ = ["JobFilters", "abort", "detail", "jobs", "retry", "retry_failed", "run_schedule", "schedules"]
 
 LOG_LINES_SHOWN = 200
 LIVE = "live"
@@ -67,8 +69,8 @@ def jobs(request: HttpRequest) -> HttpResponse:
 @requires("view")
 def detail(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     """Show one operation: progress, result or error, log lines, and the acts that its state allows."""
-    job = get_object_or_404(Job.objects.select_related("user", "after"), pk=job_id)
-    followers = [(follower, status_of(follower)) for follower in listed().filter(after=job).order_by("created_at")[:50]]
+    job = get_object_or_404(Job.objects.select_related("user", "batch__retry_of", "retry_of_failed__job"), pk=job_id)
+    run = batch_of(job)
     lines = list(job.log_lines.order_by("-pk")[: LOG_LINES_SHOWN + 1])
     return render(
         request,
@@ -76,13 +78,17 @@ def detail(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
         {
             "job": job,
             "status": status_of(job),
-            "before": (job.after, status_of(job.after)) if job.after else None,
-            "followers": followers,
-            "lines": lines[:LOG_LINES_SHOWN][::-1],
+            "batch": run,
+            "failures": failures_shown(job) if run and run.failed else None,
+            "chain": chain_of(job),
+            "rate": spoken_rate(job.progress_rate) if job.is_running else "",
+            # A template that asks for `fields.items` would get the field of that name.
+            "lines": [(line, list(line.fields.items())) for line in lines[:LOG_LINES_SHOWN][::-1]],
             "has_more_lines": len(lines) > LOG_LINES_SHOWN,
             "took_milliseconds": _took_milliseconds(job),
             "can_abort": not job.is_terminal,
             "can_retry": job.state in {JobState.FAILED, JobState.ABORTED},
+            "can_retry_failed": can_retry_failed(job),
         },
     )
 
@@ -102,7 +108,11 @@ def schedules(request: HttpRequest) -> HttpResponse:
         (process, _process_status((now - process.beat_at).total_seconds()))
         for process in ProcessHeartbeat.objects.all()
     ]
-    context = {"schedules": Schedule.objects.all(), "processes": processes, "tab": "schedules"}
+    context = {
+        "schedules": [scheduled(each) for each in Schedule.objects.select_related("last_job__batch")],
+        "processes": processes,
+        "tab": "schedules",
+    }
     return render(request, "jobs/schedules.html", context)
 
 
@@ -137,3 +147,31 @@ def retry(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     else:
         messages.success(request, "The operation will be tried again.")
     return redirect("jobs:detail", job_id=job_id)
+
+
+@require_POST
+@requires("operate")
+def retry_failed(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+    """Add an operation over what failed in a batch, and go to it."""
+    job = get_object_or_404(Job, pk=job_id)
+    try:
+        added = actions.retry_failed(job, request.user)
+    except JobRefused as refused:
+        messages.error(request, refused.message)
+        return redirect("jobs:detail", job_id=job_id)
+    messages.success(request, "What failed will be tried again by this operation.")
+    return redirect("jobs:detail", job_id=added.pk)
+
+
+@require_POST
+@requires("operate")
+def run_schedule(request: HttpRequest, schedule_id: int) -> HttpResponse:
+    """Start a run of a schedule now, and go to it."""
+    schedule = get_object_or_404(Schedule.objects.select_related("user"), pk=schedule_id)
+    try:
+        job = run_now(schedule, request.user)
+    except JobRefused as refused:
+        messages.error(request, f"{schedule.name}: {refused.message}")
+        return redirect("jobs:schedules")
+    messages.success(request, f"{schedule.name} runs now; its set times stay as they are.")
+    return redirect("jobs:detail", job_id=job.pk)

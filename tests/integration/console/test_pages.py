@@ -8,6 +8,7 @@ from django.test import Client
 from django.urls import reverse
 
 from isthmus.console import timeline
+from isthmus.jobs.models import JobDependency
 from tests import console_samples as samples
 
 PAGES = sorted(
@@ -92,7 +93,7 @@ def test_ten_times_the_rows_cost_not_one_query_more(watcher, django_assert_max_n
     }
     for number in range(2, 12):
         user = User.objects.create_user(f"somebody-{number}")
-        samples.make_job(user=user, after=made["job"])
+        JobDependency.objects.create(job=samples.make_job(user=user), predecessor=made["job"])
         samples.make_log_entry(user=user, queued_callout_id=made["queued"].pk)
         samples.make_call(user=user)
         samples.make_queued(user=user)

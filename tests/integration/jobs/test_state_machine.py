@@ -16,13 +16,15 @@ from hypothesis.stateful import (
 )
 
 from isthmus import clock
-from isthmus.jobs import bells, queueable, transitions
+from isthmus.jobs import Ended, actions, bells, dependencies, queueable, transitions
 from isthmus.jobs.bells import SilentBell
+from isthmus.jobs.errors import JobNotRetryable
 from isthmus.jobs.models import Job
 from isthmus.jobs.sweeper import revive_lost
 
 LEASE = timedelta(seconds=10)
 MAX_ATTEMPTS = 2
+FOLLOWER, FINALIZER = 1, 3
 ENDED = {"Completed", "Failed", "Aborted"}
 RUNNING = {"Preparing", "Processing"}
 
@@ -32,7 +34,10 @@ def sample() -> None: ...
 
 
 class Jobs(RuleBasedStateMachine):
-    """A job and its follower, workers that take, finish, fail and die, operators, and time."""
+    """Two jobs, one that follows both, a finalizer of the first; workers that finish, fail and die, operators, time.
+
+    The follower needs the success of the first and the end of the second.
+    """
 
     claims = Bundle("claims")
 
@@ -43,23 +48,31 @@ class Jobs(RuleBasedStateMachine):
         self._stack = [clock.use(self.clock), bells.use(SilentBell())]
         for context in self._stack:
             context.__enter__()
-        self.job = sample.enqueue()
-        self.follower = sample.enqueue(after=self.job)
+        self.job = sample.enqueue(finalizer=sample.step())
+        self.other = sample.enqueue()
+        self.follower = sample.enqueue(after=[self.job, Ended(self.other)])
+        self.finalizer = Job.objects.get(kind="Finalizer")
         self.states, self.tokens = {}, {}
-        self.retried = set()
+        self.retried, self.ever_retried = set(), set()
 
     def teardown(self):
         for context in reversed(self._stack):
             context.__exit__(None, None, None)
 
     def fresh(self, which):
-        return Job.objects.get(pk=(self.job, self.follower)[which].pk)
+        return Job.objects.get(pk=(self.job, self.follower, self.other, self.finalizer)[which].pk)
+
+    def is_free(self, which):
+        """Whether all that this one waits for is over as it wants."""
+        if which == FINALIZER:
+            return self.fresh(0).state in ENDED
+        return which != FOLLOWER or (self.fresh(0).state == "Completed" and self.fresh(2).state in ENDED)
 
     def is_current(self, claim):
         row = Job.objects.get(pk=claim.pk)
         return row.fencing_token == claim.fencing_token and row.state in RUNNING
 
-    @rule(target=claims, which=st.integers(0, 1))
+    @rule(target=claims, which=st.integers(0, 3))
     def claim(self, which):
         job = self.fresh(which)
         was = job.state
@@ -84,7 +97,7 @@ class Jobs(RuleBasedStateMachine):
         expected = row.state == "Processing" and row.fencing_token == claim.fencing_token
         assert transitions.complete(claim, claim.fencing_token, {}) == expected
         if expected:
-            assert self.fresh(0).result == claim.fencing_token or claim.pk == self.follower.pk
+            assert Job.objects.get(pk=claim.pk).result == claim.fencing_token
 
     @rule(claim=consumes(claims))
     def fail_for_good(self, claim):
@@ -97,21 +110,28 @@ class Jobs(RuleBasedStateMachine):
         delay = timedelta(seconds=seconds)
         assert transitions.requeue_after_error(claim, error="e", trace="", delay=delay, progress={}) == expected
 
-    @rule(which=st.integers(0, 1))
+    @rule(which=st.integers(0, 3))
     def abort(self, which):
         expected = self.fresh(which).state not in ENDED
         assert transitions.abort(self.fresh(which).pk, "r") == expected
 
-    @rule(which=st.integers(0, 1))
+    @rule(which=st.integers(0, 3))
     def retry(self, which):
         job = self.fresh(which)
-        state = "Holding" if which and self.fresh(0).state != "Completed" else "Queued"
-        if which and self.fresh(0).state in {"Failed", "Aborted"}:
+        is_doomed = which == FOLLOWER and self.fresh(0).state in {"Failed", "Aborted"}
+        expected = job.state in {"Failed", "Aborted"} and not is_doomed
+        was_free = self.is_free(which)
+        try:
+            again = actions.retry(job)
+        except JobNotRetryable:
+            assert not expected
             return
-        expected = job.state in {"Failed", "Aborted"}
-        assert transitions.requeue_by_operator(job, state=state) == expected
-        if expected:
-            self.retried.add(job.pk)
+        assert expected
+        assert again.state == ("Queued" if was_free else "Holding")
+        self.retried.add(job.pk)
+        self.ever_retried.add(job.pk)
+        if which == 0:
+            self.finalizer = Job.objects.get(dependencies__is_finalizer=True)
 
     @rule(seconds=st.integers(0, 20))
     def time_passes(self, seconds):
@@ -120,7 +140,7 @@ class Jobs(RuleBasedStateMachine):
     @rule()
     def sweep(self):
         revive_lost()
-        transitions.settle_followers(transitions.stranded_predecessors())
+        dependencies.settle_stranded()
 
     @invariant()
     def the_rules_hold(self):
@@ -133,6 +153,10 @@ class Jobs(RuleBasedStateMachine):
         self.retried.clear()
         if rows[self.follower.pk].state in {"Queued", *RUNNING, "Completed"}:
             assert rows[self.job.pk].state == "Completed"
+            # The second one's end is enough, and an operator may begin it anew later.
+            assert rows[self.other.pk].state in ENDED or self.other.pk in self.ever_retried
+        if rows[self.finalizer.pk].state in {"Queued", "Completed", "Failed"}:
+            assert rows[self.job.pk].state in ENDED
 
     def ended_stays_ended(self, job):
         before = self.states.get(job.pk)

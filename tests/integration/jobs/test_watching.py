@@ -114,7 +114,7 @@ def test_a_schedule_for_an_unknown_function_is_not_saved(administrator):
         "interval_seconds": "60",
         "enabled": "on",
     }
-    form |= {"next_run_at_0": "", "next_run_at_1": ""}
+    form |= {"next_run_at_0": "", "next_run_at_1": "", "time_zone": "UTC", "missed": "once"}
     answer = administrator.post(reverse("admin:jobs_schedule_add"), form)
     assert "os.getcwd is not declared" in answer.content.decode()
     assert not Schedule.objects.exists()

@@ -233,8 +233,30 @@ def test_the_jobs_of_a_killed_worker_run_again_and_take_effect_once(instance, tm
     wait_until(ended(instance, plain), "the plain job is completed")
     wait_until(ended(instance, atomic), "the atomic job is completed")
     assert effects(instance, "plain") == effects(instance, "atomic") == [2]
-    mine = "SELECT DISTINCT attempts, worker_deaths, failures FROM jobs_job WHERE function LIKE 'tests.%'"
+    mine = "SELECT DISTINCT attempts, worker_deaths, failures FROM jobs_job WHERE kind = 'Queueable'"
     assert instance.rows(mine) == [(2, 1, 0)]
+
+
+def test_a_batch_goes_on_at_the_chunk_where_its_worker_was_killed(instance, tmp_path):
+    worker = start_worker(instance)
+    call = (
+        f"GatedBatch.enqueue(folder={str(tmp_path)!r}, name='batch', numbers=11, gate_at=7, "
+        "finalizer=jobs.tell_of_the_end.step(name='batch'))"
+    )
+    batch = enqueue(instance, call)
+    wait_until(entered(tmp_path, "batch"), "the third chunk is in the middle")
+    worker.kill(signal.SIGKILL)
+    wait_until(lambda: not worker.members(), "the worker is gone")
+    assert instance.rows("SELECT done, chunks FROM jobs_batchrun") == [(6, 2)]
+    (tmp_path / "batch.gate").touch()
+    start_worker(instance)
+    wait_until(ended(instance, batch), "the batch is completed")
+    wait_until(lambda: effects(instance, "batch-Completed"), "the finalizer has run")
+    # Two chunks by the first attempt, the others by the second, nothing twice, nothing left out.
+    assert [effects(instance, f"batch-{number}") for number in range(11)] == [[1]] * 6 + [[2]] * 5
+    assert (effects(instance, "batch-finished"), effects(instance, "batch-Completed")) == ([2], [1])
+    assert instance.rows("SELECT done, failed, chunks FROM jobs_batchrun") == [(11, 0, 4)]
+    assert column(instance, batch, "progress_done, progress_total") == (11, 11)
 
 
 def test_a_stopping_worker_lets_jobs_end_takes_no_other_and_gives_back_the_rest(instance, tmp_path):
