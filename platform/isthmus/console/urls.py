@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from isthmus.console import explain_view, health_views, views
+from isthmus.console import explain_view, health_views, live_streams, views
 
 app_name = "console"
 urlpatterns: list[URLPattern] = [
@@ -10,6 +10,7 @@ urlpatterns: list[URLPattern] = [
     path("sign-in/", views.SignIn.as_view(), name="login"),
     path("sign-out/", views.SignOut.as_view(), name="logout"),
     path("search/", views.search, name="search"),
+    path("live/", live_streams.live, name="live"),
     path("access/why/", explain_view.why, name="why"),
     path("timeline/<path:reference>", views.time_line, name="time-line"),
     path("healthz", health_views.healthz, name="healthz"),

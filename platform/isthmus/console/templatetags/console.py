@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.html import escape, format_html
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 
 from isthmus import clock, correlation
@@ -47,7 +48,9 @@ def moment(at: datetime | None, otherwise: str = "—") -> SafeString:
     if at is None:
         return format_html("{}", otherwise)
     exact = at.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + " UTC"
-    return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), exact, spoken(clock.now() - at))
+    return format_html(
+        '<time class="age" datetime="{}" title="{}">{}</time>', at.isoformat(), exact, spoken(clock.now() - at)
+    )
 
 
 @register.simple_tag
@@ -127,13 +130,20 @@ def navigation(context: Mapping[str, Any]) -> list[dict[str, object]]:
 
 
 @register.simple_tag(takes_context=True)
-def live_attributes(context: Mapping[str, Any]) -> SafeString:
-    """Return what makes the element `id="live"` read itself again from the page's own address."""
+def live_attributes(context: Mapping[str, Any], *names: str) -> SafeString:
+    """Return what makes the element `id="live"` read itself again when one of these live sources has changed.
+
+    Without names: when any has.
+    """
     request: HttpRequest = context["request"]
     return format_html(
-        'hx-get="{}" hx-trigger="every {}s" hx-select="#live" hx-swap="outerHTML" data-live',
+        'hx-get="{}" hx-trigger="isthmus:changed" hx-select="#live" hx-swap="outerHTML" '
+        'data-live="{}?{}" data-live-seconds="{}" data-now="{}"',
         request.get_full_path(),
+        reverse("console:live"),
+        urlencode([("names", name) for name in names]),
         options.refresh_seconds,
+        int(clock.now().timestamp() * 1_000),
     )
 
 
