@@ -78,10 +78,9 @@ def status_of(subscription: Subscription) -> Status:
     return _STATUSES[SubscriptionState(subscription.state)]
 
 
-def listed(topic: str = "") -> QuerySet[EventLogEntry]:
-    """Return the kept events of a topic ("": of all) with what lists show, and no payload."""
-    found = EventLogEntry.objects.of_topic(topic) if topic else EventLogEntry.objects.all()
-    return found.select_related("topic").defer("payload")
+def listed() -> QuerySet[EventLogEntry]:
+    """Return the kept events with what lists show, and no payload."""
+    return EventLogEntry.objects.select_related("topic").defer("payload")
 
 
 def figures() -> Iterable[Figure]:

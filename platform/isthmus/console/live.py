@@ -118,7 +118,9 @@ class Board:
         self._marks: dict[str, str] = {}
         self._looked_at: dict[str, float] = {}
         self._thread: threading.Thread | None = None
-        self._ends = threading.Event()
+        self._pause = threading.Event()
+        self.is_ending = False
+        """Whether the process ends, so that streams do, too."""
 
     @property
     def number_of_watchers(self) -> int:
@@ -176,6 +178,13 @@ class Board:
         if changed:
             self._wake(changed)
         return set(due)
+
+    def wake_all(self) -> None:
+        """Wake everybody."""
+        with self._lock:
+            woken = list(self._watchers.values())
+        for watcher in woken:
+            watcher.wake()
 
     def _is_fresh(self, name: str, now: float) -> bool:
         return name in self._marks and 0 <= now - self._looked_at[name] < options.refresh_seconds
@@ -235,7 +244,7 @@ class Board:
                     log.warning("console.live_look_failed", exc_info=True)
                     ears.close()
                     connections.close_all()
-                    self._ends.wait(_PAUSE_SECONDS)
+                    self._pause.wait(_PAUSE_SECONDS)
         finally:
             ears.close()
             connections.close_all()

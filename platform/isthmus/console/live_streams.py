@@ -11,11 +11,13 @@ comes back by itself. Each message's id tells the marks of what the page shows, 
 import asyncio
 import io
 import json
+import signal
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from functools import partial
 from importlib import import_module
+from types import FrameType
 from typing import Any
 
 from django.conf import settings
@@ -136,6 +138,7 @@ class LiveDoor(ViewDoor):
     def __init__(self) -> None:
         super().__init__()
         self._store = import_module(settings.SESSION_ENGINE).SessionStore
+        self._hears_the_end = False
 
     def threads(self) -> int:
         return 2
@@ -162,13 +165,14 @@ class LiveDoor(ViewDoor):
             connections.close_all()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        admit = partial(asyncio.get_running_loop().run_in_executor, self._pool(), self._answered)
-        status, headers, content = await admit(scope, io.BytesIO(), False)
+        in_thread = partial(asyncio.get_running_loop().run_in_executor, self._pool())
+        status, headers, content = await in_thread(self._answered, scope, io.BytesIO(), False)
         if status != 200 or scope["method"] == "HEAD":
             await _send_whole(send, status, headers, content)
             return
         request = _Asked(scope)
         loop, stirred = asyncio.get_running_loop(), asyncio.Event()
+        self._hear_the_end(loop)
 
         def wake() -> None:
             # The loop may have been closed by the end of the process.
@@ -183,7 +187,7 @@ class LiveDoor(ViewDoor):
                 return
 
             async def is_still_admitted() -> bool:
-                status, _, _ = await admit(scope, io.BytesIO(), False)
+                status, _, _ = await in_thread(self._answered, scope, io.BytesIO(), False)
                 return bool(status == 200)
 
             await send(
@@ -195,6 +199,17 @@ class LiveDoor(ViewDoor):
             )
             pieces = self._pieces(request, stirred, is_still_admitted)
             await _first_to_end(_heard_going(receive), _sent(send, pieces))
+
+    def _hear_the_end(self, loop: asyncio.AbstractEventLoop) -> None:
+        """End the streams when the process is asked to end: servers wait for open requests, some of them for ever."""
+        if self._hears_the_end or threading.current_thread() is not threading.main_thread():
+            return
+        self._hears_the_end = True
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before = signal.getsignal(number)
+            # Where nobody handles the signal it ends the process by itself.
+            if callable(before):
+                signal.signal(number, partial(_end_streams, loop, before))
 
     async def _pieces(
         self, asked: "_Asked", stirred: asyncio.Event, is_still_admitted: Callable[[], Awaitable[bool]]
@@ -211,12 +226,24 @@ class LiveDoor(ViewDoor):
             with suppress(TimeoutError):
                 await asyncio.wait_for(stirred.wait(), max(0.0, next_look - clock.monotonic_seconds()))
             stirred.clear()
+            if board.is_ending:
+                return
             if clock.monotonic_seconds() >= next_look:
                 if not await is_still_admitted():
                     return
                 yield _BEAT
                 next_look = clock.monotonic_seconds() + options.live_heartbeat_seconds
             marks = {**marks, **board.known_marks(asked.names)}
+
+
+def _end_streams(
+    loop: asyncio.AbstractEventLoop, before: Callable[[int, FrameType | None], object], number: int, frame: Any
+) -> None:
+    """End every stream, then do what the server does with the signal. No lock may be asked for here."""
+    board.is_ending = True
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(board.wake_all)
+    before(number, frame)
 
 
 class _Asked:

@@ -191,7 +191,8 @@ def test_an_idle_stream_holds_no_connection_of_the_database_and_closing_frees_ev
     assert set(held) == {None}
 
 
-def test_a_hundred_streams_share_one_look(door, watcher_client):
+def test_a_hundred_streams_share_one_look(door, watcher_client, settings):
+    settings.ISTHMUS_CONSOLE_LIVE_HEARTBEAT_SECONDS = 60
     asked = []
 
     def mark():
