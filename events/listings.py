@@ -1,8 +1,13 @@
 """The lists of events, subscriptions, topics and parked events."""
 
+from django.contrib.auth.models import User
+from django.db.models import Q
+
+from events import actions, parking
 from events.console import listed, status_of
-from events.models import EventLogEntry, ParkedEvent, Subscription, Topic
+from events.models import EventLogEntry, ParkedEvent, ParkedState, Subscription, SubscriptionState, Topic
 from events.views import EventFilters, ParkedFilters, parked_events
+from isthmus.console.bulk import BulkAct, register_acts
 from isthmus.console.listings import Column, QueryListing, register_listing
 
 __all__ = ["EVENTS", "PARKED_EVENTS", "SUBSCRIPTIONS", "TOPICS", "register"]
@@ -79,6 +84,69 @@ PARKED_EVENTS: QueryListing[ParkedEvent, ParkedEvent] = QueryListing(
 )
 
 
+def _redrive(row: ParkedEvent, _user: User) -> str:
+    if parking.redrive(row):
+        return ""
+    row.refresh_from_db()
+    return f"It failed again: {row.error}"
+
+
+def _discard(row: ParkedEvent, _user: User) -> str:
+    parking.discard(row)
+    return ""
+
+
+def _pause(row: Subscription, _user: User) -> str:
+    actions.pause(row)
+    return ""
+
+
+def _resume(row: Subscription, _user: User) -> str:
+    actions.resume(row)
+    return ""
+
+
+_PARKED_ACTS: tuple[BulkAct[ParkedEvent], ...] = (
+    BulkAct(
+        name="redrive",
+        label="Re-drive",
+        icon="retry",
+        told="Each parked event is given to its subscriber once more. What fails again stays parked.",
+        suits=lambda: Q(state=ParkedState.PARKED),
+        perform=_redrive,
+    ),
+    BulkAct(
+        name="discard",
+        label="Discard",
+        icon="stop",
+        told="Each parked event is given up: its subscriber never handles it.",
+        suits=lambda: Q(state=ParkedState.PARKED),
+        perform=_discard,
+        is_grave=True,
+    ),
+)
+_SUBSCRIPTION_ACTS: tuple[BulkAct[Subscription], ...] = (
+    BulkAct(
+        name="pause",
+        label="Pause",
+        icon="pause",
+        told="Each subscription rests where it is; events wait for it.",
+        suits=lambda: Q(state__in=(SubscriptionState.RUNNING, SubscriptionState.RETRYING)),
+        perform=_pause,
+    ),
+    BulkAct(
+        name="resume",
+        label="Resume",
+        icon="play",
+        told="Each subscription that rests or retries goes on at once, where it was.",
+        suits=lambda: Q(state__in=(SubscriptionState.PAUSED, SubscriptionState.RETRYING)),
+        perform=_resume,
+    ),
+)
+
+
 def register() -> None:
     """Join the console; called once, when the app is ready."""
     register_listing(EVENTS, SUBSCRIPTIONS, TOPICS, PARKED_EVENTS)
+    register_acts(PARKED_EVENTS.name, *_PARKED_ACTS)
+    register_acts(SUBSCRIPTIONS.name, *_SUBSCRIPTION_ACTS)

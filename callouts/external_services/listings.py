@@ -2,11 +2,17 @@
 
 from collections.abc import Sequence
 
+from django.contrib.auth.models import User
+from django.db.models import Q
+
+from callouts.callbacks import operating
+from callouts.external_services.actions import cancel
 from callouts.external_services.console import listed_invocations, listed_receipts, receipt_status, status_of
-from callouts.external_services.models import CallbackReceipt, ExternalService, Invocation
+from callouts.external_services.models import CallbackReceipt, ExternalService, Invocation, InvocationState
 from callouts.external_services.screens import usage
 from callouts.external_services.screens.usage import Usage
 from callouts.external_services.screens.views import InvocationFilters, ReceiptFilters, listed_services
+from isthmus.console.bulk import BulkAct, register_acts
 from isthmus.console.listings import Column, QueryListing, register_listing
 
 __all__ = ["CALLBACKS", "INVOCATIONS", "SERVICES", "register"]
@@ -85,6 +91,37 @@ CALLBACKS: QueryListing[CallbackReceipt, CallbackReceipt] = QueryListing(
 )
 
 
+def _cancel(invocation: Invocation, user: User) -> str:
+    cancel(invocation, user, "in bulk")
+    return ""
+
+
+def _route(receipt: CallbackReceipt, user: User) -> str:
+    operating.route(receipt, user)
+    return ""
+
+
+CANCEL: BulkAct[Invocation] = BulkAct(
+    name="cancel",
+    label="Cancel",
+    icon="stop",
+    told="Each invocation that still waits ends here: callbacks that come now are late. The other side is not told.",
+    suits=lambda: Q(state__in=(InvocationState.SUBMITTED, InvocationState.WAITING)),
+    perform=_cancel,
+    is_grave=True,
+)
+ROUTE: BulkAct[CallbackReceipt] = BulkAct(
+    name="route",
+    label="Route",
+    icon="callback",
+    told="The handler of each callback that had been refused, and that belongs to an invocation, runs now.",
+    suits=lambda: Q(state__in=operating.ROUTABLE, invocation__isnull=False),
+    perform=_route,
+)
+
+
 def register() -> None:
     """Join the console; called once, when the app is ready."""
     register_listing(SERVICES, INVOCATIONS, CALLBACKS)
+    register_acts(INVOCATIONS.name, CANCEL)
+    register_acts(CALLBACKS.name, ROUTE)

@@ -2,13 +2,17 @@
 
 from collections.abc import Sequence
 
+from django.contrib.auth.models import User
+from django.db.models import Q
+
 from callouts import redaction
-from callouts.queue import batches
+from callouts.queue import batches, decisions
 from callouts.queue.batches import BatchProgress
 from callouts.queue.console import batch_status, listed, status_of
-from callouts.queue.models import CalloutBatch, QueuedCallout
-from callouts.queue.states import QueueState
+from callouts.queue.models import BatchState, CalloutBatch, QueuedCallout
+from callouts.queue.states import AWAITS_DECISION, QueueState
 from callouts.queue.views import QueueFilters
+from isthmus.console.bulk import BulkAct, register_acts
 from isthmus.console.listings import Column, QueryListing, register_listing
 
 __all__ = ["BATCHES", "QUEUED_CALLOUTS", "register"]
@@ -65,6 +69,96 @@ BATCHES: QueryListing[CalloutBatch, tuple[CalloutBatch, BatchProgress]] = QueryL
 )
 
 
+def _resend(row: QueuedCallout, user: User) -> str:
+    decisions.resend(row, user)
+    return ""
+
+
+def _cancel(row: QueuedCallout, user: User) -> str:
+    decisions.cancel(row, user, "in bulk")
+    return ""
+
+
+def _acted(row: QueuedCallout, user: User) -> str:
+    decisions.did_act(row, user, "decided in bulk")
+    return ""
+
+
+def _did_not_act(row: QueuedCallout, user: User) -> str:
+    decisions.did_not_act(row, user, "decided in bulk")
+    return ""
+
+
+def _restart(batch: CalloutBatch, user: User) -> str:
+    batches.restart(batch, user)
+    return ""
+
+
+def _cancel_batch(batch: CalloutBatch, user: User) -> str:
+    batches.cancel(batch, user)
+    return ""
+
+
+_ACTS: tuple[BulkAct[QueuedCallout], ...] = (
+    BulkAct(
+        name="resend",
+        label="Resend",
+        icon="retry",
+        told="Each callout that failed, was stopped, is held or was a dry run leaves again, as it is.",
+        suits=lambda: Q(state__in=(QueueState.FAILED, QueueState.STOPPED, QueueState.HELD, QueueState.DRY_RUN)),
+        perform=_resend,
+    ),
+    BulkAct(
+        name="acted",
+        label="It acted",
+        icon="check",
+        told="Each callout in doubt counts as succeeded: you have found out that the other side acted.",
+        suits=lambda: Q(state=QueueState.IN_DOUBT),
+        perform=_acted,
+        is_grave=True,
+    ),
+    BulkAct(
+        name="not-acted",
+        label="It did not act",
+        icon="retry",
+        told="Each callout in doubt leaves again: you have found out that the other side did not act.",
+        suits=lambda: Q(state=QueueState.IN_DOUBT),
+        perform=_did_not_act,
+        is_grave=True,
+    ),
+    BulkAct(
+        name="cancel",
+        label="Cancel",
+        icon="stop",
+        told="Each callout that is not under way is given up and never leaves.",
+        suits=lambda: Q(state__in=(QueueState.WAITING, QueueState.HELD, *AWAITS_DECISION)),
+        perform=_cancel,
+        is_grave=True,
+    ),
+)
+_BATCH_ACTS: tuple[BulkAct[CalloutBatch], ...] = (
+    BulkAct(
+        name="restart",
+        label="Restart",
+        icon="retry",
+        told="What failed of each batch leaves again.",
+        suits=lambda: Q(state=BatchState.PARTLY_FAILED),
+        perform=_restart,
+    ),
+    BulkAct(
+        name="cancel",
+        label="Cancel",
+        icon="stop",
+        told="What has not left of each running batch is given up.",
+        suits=lambda: Q(state=BatchState.RUNNING),
+        perform=_cancel_batch,
+        is_grave=True,
+    ),
+)
+
+
 def register() -> None:
     """Join the console; called once, when the app is ready."""
     register_listing(QUEUED_CALLOUTS, BATCHES)
+    register_acts(QUEUED_CALLOUTS.name, *_ACTS)
+    register_acts(BATCHES.name, *_BATCH_ACTS)

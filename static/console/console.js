@@ -226,6 +226,52 @@
     }
   });
 
+  // Rows that are chosen for a bulk action: counted, chosen all at once, and kept when the part is read again.
+  const picks = () => [...document.querySelectorAll('input[name="key"][form="bulk"]')];
+  let picked = new Set();
+  const showPicks = () => {
+    const boxes = picks();
+    const number = boxes.filter((box) => box.checked).length;
+    for (const count of document.querySelectorAll("[data-pick-count]")) {
+      count.hidden = number === 0;
+      count.textContent = number;
+    }
+    for (const whole of document.querySelectorAll("[data-pick-page]")) {
+      whole.hidden = false;
+      whole.checked = number > 0 && number === boxes.length;
+      whole.indeterminate = number > 0 && number < boxes.length;
+    }
+  };
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("[data-pick-page]")) {
+      for (const box of picks()) {
+        box.checked = event.target.checked;
+      }
+    } else if (!event.target.matches('input[name="key"][form="bulk"]')) {
+      return;
+    }
+    const chosen = document.querySelector('#bulk input[name="scope"][value="chosen"]');
+    if (chosen) {
+      chosen.checked = true;
+    }
+    showPicks();
+  });
+  document.addEventListener("htmx:beforeSwap", () => {
+    picked = new Set(
+      picks()
+        .filter((box) => box.checked)
+        .map((box) => box.value),
+    );
+  });
+  document.addEventListener("htmx:afterSwap", () => {
+    for (const box of picks()) {
+      box.checked = picked.has(box.value);
+    }
+    showPicks();
+  });
+  showPicks();
+  window.addEventListener("pageshow", showPicks);
+
   // What can be copied is copied, where the browser lets pages do that.
   for (const button of document.querySelectorAll("[data-copy]")) {
     button.hidden = !navigator.clipboard;

@@ -8,7 +8,8 @@ ConsoleError
 ├── ListingUnknown
 └── BulkRefused
     ├── BulkActUnknown
-    └── BulkChanged
+    ├── BulkChanged
+    └── BulkOvertaken
 """
 
 from isthmus.errors import IsthmusError
@@ -16,6 +17,7 @@ from isthmus.errors import IsthmusError
 __all__ = [
     "BulkActUnknown",
     "BulkChanged",
+    "BulkOvertaken",
     "BulkRefused",
     "ConsoleError",
     "FilterRefused",
@@ -84,3 +86,11 @@ class BulkChanged(BulkRefused):
 
     code = "BULK_CHANGED"
     status = 409
+
+
+class BulkOvertaken(BulkRefused):
+    """Somebody else goes on with the bulk action; what this one did last does not count."""
+
+    code = "BULK_OVERTAKEN"
+    status = 409
+    retryable = True

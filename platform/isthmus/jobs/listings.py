@@ -1,9 +1,14 @@
 """The lists of background operations and of schedules."""
 
+from django.contrib.auth.models import User
+from django.db.models import Q
+
+from isthmus.console.bulk import BulkAct, register_acts
 from isthmus.console.listings import Column, QueryListing, register_listing
+from isthmus.jobs import actions
 from isthmus.jobs.console import listed, status_of
 from isthmus.jobs.models import Job, Schedule
-from isthmus.jobs.states import JobState
+from isthmus.jobs.states import NON_TERMINAL, JobState
 from isthmus.jobs.views import JobFilters
 
 __all__ = ["OPERATIONS", "SCHEDULES", "register"]
@@ -53,6 +58,38 @@ SCHEDULES: QueryListing[Schedule, Schedule] = QueryListing(
 )
 
 
+def _retry(job: Job, user: User) -> str:
+    actions.retry(job, user)
+    return ""
+
+
+def _abort(job: Job, user: User) -> str:
+    actions.abort(job, user, "in bulk")
+    return ""
+
+
+_ACTS: tuple[BulkAct[Job], ...] = (
+    BulkAct(
+        name="retry",
+        label="Retry",
+        icon="retry",
+        told="Each failed or aborted operation gets fresh attempts and runs again.",
+        suits=lambda: Q(state__in=(JobState.FAILED, JobState.ABORTED)),
+        perform=_retry,
+    ),
+    BulkAct(
+        name="abort",
+        label="Abort",
+        icon="stop",
+        told="Each operation that has not ended is aborted, and what waits for it too. What it did so far stays done.",
+        suits=lambda: Q(state__in=NON_TERMINAL),
+        perform=_abort,
+        is_grave=True,
+    ),
+)
+
+
 def register() -> None:
     """Join the console; called once, when the app is ready."""
     register_listing(OPERATIONS, SCHEDULES)
+    register_acts(OPERATIONS.name, *_ACTS)

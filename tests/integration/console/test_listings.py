@@ -96,8 +96,8 @@ def test_filters_narrow_all_of_them_alike(watcher):
 def test_an_export_has_every_row_and_reads_some_at_a_time(watcher, django_assert_num_queries):
     Job.objects.bulk_create(Job(function=f"sample.{number}") for number in range(1_201))
     watcher.get("/")
-    # Session, user, grants; then one for five hundred rows.
-    with django_assert_num_queries(3 + 3):
+    # Session, user, device, grants; then one for five hundred rows.
+    with django_assert_num_queries(4 + 3):
         rows = exported(watcher, "operations")
     assert len({row["id"] for row in rows}) == 1_201
 
@@ -218,11 +218,20 @@ def test_pages_of_json_lead_through_every_row_and_back(watcher):
 
 
 def test_short_lists_have_pages_too(watcher):
-    first = watcher.get("/api/console/endpoints?limit=1").json()
-    second = watcher.get(first["next"]).json()
-    assert len(first["rows"]) == len(second["rows"]) == 1
-    assert first["rows"] != second["rows"]
-    assert watcher.get(second["previous"]).json()["rows"] == first["rows"]
+    listing = ShortListing(
+        name="mine",
+        label="Mine",
+        url_name="console:home",
+        all_rows=lambda: [1, 2, 3],
+        columns=[Column("number", "Number", lambda number: number)],
+    )
+    with listings.register_listing_temporarily(listing):
+        first = watcher.get("/api/console/mine?limit=2").json()
+        second = watcher.get(first["next"]).json()
+        assert [first["rows"], second["rows"]] == [[{"number": 1}, {"number": 2}], [{"number": 3}]]
+        assert (first["previous"], second["next"]) == (None, None)
+        assert watcher.get(second["previous"]).json()["rows"] == first["rows"]
+        assert watcher.get("/api/console/mine?cursor=nonsense").json()["rows"][0] == {"number": 1}
 
 
 @pytest.mark.parametrize(
