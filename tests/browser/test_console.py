@@ -206,9 +206,10 @@ def test_a_progress_bar_moves_to_where_it_is(new_tab, operating_user, settings):
     tab.open(f"/operations/{job.pk}/")
     tab.page.evaluate(
         """() => {
+            const see = () => window.seen.push(document.querySelector("progress").value);
             window.seen = [];
-            document.addEventListener("htmx:afterSwap", () => window.seen.push(document.querySelector("progress").value));
-            document.addEventListener("htmx:afterSettle", () => window.seen.push(document.querySelector("progress").value));
+            document.addEventListener("htmx:afterSwap", see);
+            document.addEventListener("htmx:afterSettle", see);
         }"""
     )
     tab.page.wait_for_timeout(1_500)
