@@ -105,7 +105,7 @@ def parked_events() -> QuerySet[ParkedEvent]:
 
 @require_safe
 @requires("view")
-@exportable("subscriptions")
+@exportable("subscriptions", "topics")
 def monitor(request: HttpRequest) -> HttpResponse:
     """Show subscriptions with their lag, topics, allocations, and what waits for the relay."""
     definitions = {definition.topic_id: definition for definition in EventDefinition.objects.all()}

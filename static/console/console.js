@@ -114,10 +114,12 @@
     stream = new EventSource(address);
     const heard = (event) => {
       lastId = event.lastEventId;
-      clearInterval(polling);
-      polling = 0;
       readAgain();
     };
+    stream.addEventListener("open", () => {
+      clearInterval(polling);
+      polling = 0;
+    });
     stream.addEventListener("here", heard);
     stream.addEventListener("changed", heard);
     stream.addEventListener("error", () => {

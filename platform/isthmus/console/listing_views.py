@@ -32,10 +32,11 @@ Given = ParamSpec("Given")
 View = Callable[Concatenate[HttpRequest, Given], HttpResponseBase]
 
 
-def exportable(name: str) -> Callable[[View[Given]], View[Given]]:
-    """Let the page of the list `name` answer `?format=csv` with everything that its filters let through.
+def exportable(*names: str) -> Callable[[View[Given]], View[Given]]:
+    """Let the page of a list answer `?format=csv` with everything that its filters let through.
 
-    Stands below the guard of the view, which so guards the export too.
+    Of a page with several lists the first is meant, another one with `list=<name>`. Stands below the guard of the view,
+    which so guards the export too.
     """
 
     def decorate(view: View[Given]) -> View[Given]:
@@ -43,7 +44,8 @@ def exportable(name: str) -> Callable[[View[Given]], View[Given]]:
         def decorated(request: HttpRequest, /, *args: Given.args, **kwargs: Given.kwargs) -> HttpResponseBase:
             if request.GET.get("format") != "csv":
                 return view(request, *args, **kwargs)
-            listing = find_listing(name)
+            wanted = request.GET.get("list", "")
+            listing = find_listing(wanted if wanted in names else names[0])
             filters = listing.form(request.GET)
             if not filters.is_valid():
                 # The page says what is wrong.

@@ -75,6 +75,16 @@ def test_pages_offer_the_export_of_what_their_filters_let_through(name, watcher)
         assert 'href="?since=&amp;format=csv" download>' in text or 'href="?format=csv' in text
 
 
+def test_a_page_with_two_lists_exports_each(watcher):
+    samples.make_everything()
+    answer = watcher.get("/events/?format=csv&list=topics")
+    assert answer.headers["Content-Disposition"].startswith('attachment; filename="topics-')
+    assert "/event/Sample__e" in b"".join(answer.streaming_content).decode()
+    other = watcher.get("/events/?format=csv&list=operations")
+    assert other.headers["Content-Disposition"].startswith('attachment; filename="subscriptions-')
+    assert "list=topics" in watcher.get("/events/").content.decode()
+
+
 def test_filters_narrow_all_of_them_alike(watcher):
     samples.make_job(function="first", state="Failed")
     samples.make_job(function="second", state="Completed")
