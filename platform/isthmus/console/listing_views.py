@@ -2,9 +2,10 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec, cast
 
 from asgiref.sync import sync_to_async
+from django.contrib.auth.models import User
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -16,7 +17,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from isthmus import clock
-from isthmus.access import policy
+from isthmus.access import api_use, policy
 from isthmus.access.api import AccessTokenAuthentication
 from isthmus.console.access import ANYWHERE, KIND
 from isthmus.console.errors import FilterRefused
@@ -100,6 +101,30 @@ class _ConsoleView(APIView):
 
     # The token first: its challenge is the one that a 401 carries.
     authentication_classes = (AccessTokenAuthentication, SessionAuthentication)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Let authenticated callers in. Programs have an allowance. Raises `ApiLimitReached`."""
+        self.started_seconds = clock.monotonic_seconds()
+        super().initial(request, *args, **kwargs)
+        if request.auth is not None:
+            api_use.require_allowance()
+
+    def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Count what programs ask, and tell them how much of the allowance is used."""
+        final = super().finalize_response(request, response, *args, **kwargs)
+        if isinstance(request, Request) and request.auth is not None:
+            api_use.set_limit_info(final)
+            api_use.note(
+                api_use.Call(
+                    surface="console",
+                    target=f"{request.method} {kwargs.get('name', '')}".strip(),
+                    user=cast("User", request.user),
+                    client=getattr(request.auth, "application", None),
+                    status=final.status_code,
+                    milliseconds=int((clock.monotonic_seconds() - self.started_seconds) * 1000),
+                )
+            )
+        return final
 
 
 class ListingsView(_ConsoleView):

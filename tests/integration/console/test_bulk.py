@@ -17,6 +17,7 @@ from isthmus.console.errors import BulkActUnknown, BulkChanged, BulkOvertaken, B
 from isthmus.console.listings import find_listing
 from isthmus.console.models import BulkOperation, BulkRefusal
 from isthmus.errors import IsthmusError
+from isthmus.jobs.bulk import remove_old_bulk_actions
 from isthmus.jobs.models import Job
 from tests import console_samples as samples
 
@@ -403,6 +404,16 @@ def test_a_row_that_is_gone_is_told(counted, counter, jobs):
     rest = Job.objects.filter(kind="Sample").order_by("pk")
     rest.filter(pk=rest[3].pk).delete()
     assert [step.reason for step in stop] == ["", "", "It is gone.", "", ""]
+
+
+def test_old_bulk_actions_are_removed_unless_one_still_runs(olga, settings):
+    settings.ISTHMUS_JOBS_RETENTION_DAYS = 7
+    samples.make_job()
+    running = bulk.start(selection(), olga, expected=1)
+    old, new = samples.make_bulk(), samples.make_bulk()
+    BulkOperation.objects.filter(pk__in=[running.pk, old.pk]).update(created_at=clock.now() - timedelta(days=8))
+    assert remove_old_bulk_actions() == {"removed": 1}
+    assert set(BulkOperation.objects.values_list("pk", flat=True)) == {running.pk, new.pk}
 
 
 # --- what the apps have ---------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from django.urls import reverse
 
 from isthmus import clock
 from isthmus.access.actions import issue_access_token
+from isthmus.access.models import ApiUse
 from isthmus.console import listings
 from isthmus.console.errors import FilterRefused, ListingUnknown
 from isthmus.console.listings import Column, QueryListing, ShortListing, find_listing
@@ -198,6 +199,18 @@ def test_programs_come_with_a_token_and_browsers_with_their_session(client, watc
     by_token = client.get("/api/console/operations", headers=headers)
     assert by_token.status_code == 200
     assert by_token.json() == watcher.get("/api/console/operations").json()
+
+
+def test_what_programs_ask_counts_against_their_allowance(client, watcher, settings):
+    headers = bearer(samples.user_with("view", name="robot"))
+    answer = client.get("/api/console/operations", headers=headers)
+    assert answer.headers["Sforce-Limit-Info"].startswith("api-usage=1/")
+    assert ApiUse.objects.get().target == "GET operations"
+    settings.ISTHMUS_ACCESS_DAILY_API_REQUESTS = 1
+    refused = client.get("/api/console/operations", headers=headers)
+    assert (refused.status_code, refused.json()[0]["errorCode"]) == (403, "REQUEST_LIMIT_EXCEEDED")
+    # People who look at pages do not.
+    assert watcher.get("/api/console/operations").status_code == 200
 
 
 @pytest.mark.parametrize("address", ["/api/console/", "/api/console/operations"])

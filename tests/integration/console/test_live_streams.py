@@ -1,6 +1,7 @@
 """`/live/` through its door and through Django: who may watch, what is told, and that nothing is held meanwhile."""
 
 import asyncio
+import signal
 import threading
 
 import pytest
@@ -30,10 +31,14 @@ def _quick(settings):
 
 @pytest.fixture
 def door():
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     found = live_streams.LiveDoor()
     yield found
     found.close()
     connections.close_all()
+    # The door hears them before the server does.
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
@@ -219,6 +224,22 @@ def test_a_hundred_streams_share_one_look(door, watcher_client, settings):
     with live.register_live_temporarily("shared", mark):
         assert asyncio.run(run()) < 20
     assert board.number_of_watchers == 0
+
+
+def test_a_process_that_is_asked_to_end_ends_its_streams_and_the_server_hears_of_it(door, watcher_client):
+    heard = []
+    signal.signal(signal.SIGTERM, lambda *_: heard.append("server"))
+
+    async def use(stream):
+        await stream.until("event")
+        signal.raise_signal(signal.SIGTERM)
+        return await stream.until("event")
+
+    try:
+        assert in_stream(door, scope(watcher_client), use) is None
+    finally:
+        board.is_ending = False
+    assert heard == ["server"]
 
 
 def test_a_session_that_ended_ends_the_stream(door, watcher_client):
