@@ -10,8 +10,8 @@ from isthmus import clock
 from isthmus.console import bulk
 from isthmus.console.models import BulkOperation
 from isthmus.console.tones import Status
-from isthmus.jobs.console import status_of
 from isthmus.jobs.conf import options
+from isthmus.jobs.console import status_of
 from isthmus.jobs.errors import JobStopped
 from isthmus.jobs.handle import current_job
 from isthmus.jobs.models import Job
