@@ -234,6 +234,10 @@
   const showPicks = () => {
     const boxes = picks();
     const number = boxes.filter((box) => box.checked).length;
+    const bar = document.getElementById("bulk");
+    if (bar) {
+      bar.hidden = boxes.length === 0;
+    }
     for (const count of document.querySelectorAll("[data-pick-count]")) {
       count.hidden = number === 0;
       count.textContent = number;

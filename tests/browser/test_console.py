@@ -183,6 +183,18 @@ def test_a_part_in_use_stands_still_and_catches_up(new_tab, operating_user, sett
     expect(tab.page.get_by_role("link", name="second")).to_be_visible(timeout=10_000)
 
 
+def test_what_an_empty_list_gets_can_be_acted_on(new_tab, operating_user, settings):
+    settings.ISTHMUS_CONSOLE_REFRESH_SECONDS = 1
+    tab = new_tab()
+    tab.sign_in(operating_user)
+    tab.open("/operations/")
+    bar = tab.page.get_by_role("form", name="Bulk actions")
+    expect(bar).to_be_hidden()
+    samples.make_job(function="new")
+    expect(tab.page.get_by_role("checkbox", name="Choose new")).to_be_visible(timeout=10_000)
+    expect(bar).to_be_visible()
+
+
 def test_without_a_stream_the_page_asks_from_time_to_time(new_tab, operating_user, settings):
     settings.ISTHMUS_CONSOLE_REFRESH_SECONDS = 1
     settings.ISTHMUS_CONSOLE_LIVE_STREAMS = 0

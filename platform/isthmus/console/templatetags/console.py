@@ -1,7 +1,7 @@
 """Tags and filters of the console's templates."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -165,11 +165,11 @@ def _acts(request: HttpRequest, listing: str) -> list[bulk.BulkAct[Any]]:
 
 
 @register.inclusion_tag("console/_bulk_bar.html", takes_context=True)
-def bulk_bar(context: Mapping[str, Any], listing: str) -> dict[str, object]:
-    """Show what can be done with many rows of a list, for whoever may act."""
+def bulk_bar(context: Mapping[str, Any], listing: str, rows: Sized) -> dict[str, object]:
+    """Show what can be done with many rows of a list, for whoever may act; hidden until there are rows."""
     request: HttpRequest = context["request"]
     filters = [(name, value) for name, value in request.GET.items() if value and name not in {"cursor", "format"}]
-    return {"acts": _acts(request, listing), "listing": listing, "filters": filters}
+    return {"acts": _acts(request, listing), "listing": listing, "filters": filters, "is_empty": not rows}
 
 
 @register.simple_tag(takes_context=True)
