@@ -2,20 +2,26 @@
 
 from collections.abc import Sequence
 
+from django import forms
 from django.contrib.auth.models import User
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from callouts.callbacks import operating
 from callouts.external_services.actions import cancel
 from callouts.external_services.console import listed_invocations, listed_receipts, receipt_status, status_of
-from callouts.external_services.models import CallbackReceipt, ExternalService, Invocation, InvocationState
+from callouts.external_services.models import CallbackReceipt, ExternalService, Invocation, InvocationState, Operation
 from callouts.external_services.screens import usage
 from callouts.external_services.screens.usage import Usage
-from callouts.external_services.screens.views import InvocationFilters, ReceiptFilters, listed_services
+from callouts.external_services.screens.views import (
+    InvocationFilters,
+    OperationFilters,
+    ReceiptFilters,
+    listed_services,
+)
 from isthmus.console.bulk import BulkAct, register_acts
 from isthmus.console.listings import Column, QueryListing, register_listing
 
-__all__ = ["CALLBACKS", "INVOCATIONS", "SERVICES", "register"]
+__all__ = ["CALLBACKS", "INVOCATIONS", "OPERATIONS", "SERVICES", "register"]
 
 
 def _with_usage(services: Sequence[ExternalService]) -> list[tuple[ExternalService, Usage | None]]:
@@ -45,6 +51,52 @@ SERVICES: QueryListing[ExternalService, tuple[ExternalService, Usage | None]] = 
         ),
         Column("calls", "Calls, 24 h", lambda row: row[1].calls if row[1] else 0),
         Column("failed", "Failed, 24 h", lambda row: row[1].failed if row[1] else 0),
+    ),
+)
+
+
+class ServiceOperationFilters(OperationFilters):
+    """Filters of the operations of all services."""
+
+    service = forms.CharField(label="Service", required=False, max_length=80)
+
+    def narrow(self, rows: QuerySet[Operation]) -> QuerySet[Operation]:
+        """Return the operations that every valid filter lets through."""
+        rows = super().narrow(rows)
+        name = self.given("service")
+        return rows.filter(version__service__name__iexact=name) if name else rows
+
+
+def _listed_operations() -> QuerySet[Operation]:
+    """Return the operations of every service's active version, and nothing large."""
+    return (
+        Operation.objects.filter(version__in=ExternalService.objects.values("active_version"))
+        .select_related("version__service")
+        .only(
+            "operation_id", "name", "method", "path", "tag", "summary", "is_deprecated", "is_asynchronous",
+            "version__number", "version__service__name", "version__service__label",
+        )
+    )  # fmt: skip
+
+
+OPERATIONS: QueryListing[Operation, Operation] = QueryListing(
+    name="service-operations",
+    label="Operations of external services",
+    url_name="external_services:list",
+    rows=_listed_operations,
+    filters=ServiceOperationFilters,
+    moment=None,
+    columns=(
+        Column("service", "Service", lambda row: row.version.service.name),
+        Column("version", "Version", lambda row: row.version.number),
+        Column("operation", "Operation", lambda row: row.operation_id),
+        Column("name", "In Python", lambda row: row.name),
+        Column("method", "Method", lambda row: row.method.upper()),
+        Column("path", "Path", lambda row: row.path),
+        Column("tag", "Tag", lambda row: row.tag),
+        Column("summary", "Summary", lambda row: row.summary),
+        Column("is_deprecated", "Deprecated", lambda row: row.is_deprecated),
+        Column("is_asynchronous", "Answers by callback", lambda row: row.is_asynchronous),
     ),
 )
 INVOCATIONS: QueryListing[Invocation, Invocation] = QueryListing(
@@ -122,6 +174,6 @@ ROUTE: BulkAct[CallbackReceipt] = BulkAct(
 
 def register() -> None:
     """Join the console; called once, when the app is ready."""
-    register_listing(SERVICES, INVOCATIONS, CALLBACKS)
+    register_listing(SERVICES, OPERATIONS, INVOCATIONS, CALLBACKS)
     register_acts(INVOCATIONS.name, CANCEL)
     register_acts(CALLBACKS.name, ROUTE)

@@ -33,6 +33,7 @@ from isthmus.console.references import as_uuid
 
 __all__ = [
     "InvocationFilters",
+    "OperationFilters",
     "ReceiptFilters",
     "invocation",
     "invocations",
@@ -144,7 +145,7 @@ def listed_services() -> QuerySet[ExternalService]:
 
 @require_safe
 @requires("view")
-@exportable("external-services")
+@exportable("external-services", "service-operations")
 def services(request: HttpRequest) -> HttpResponse:
     """List the registered services."""
     counted = listed_services()

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 
@@ -26,9 +27,10 @@ pytestmark = pytest.mark.django_db
 
 NAMES = [
     "callbacks", "callout-batches", "endpoints", "events", "external-services", "integration-log", "invocations",
-    "named-credentials", "operations", "parked-events", "queued-callouts", "schedules", "subscriptions", "topics",
+    "named-credentials", "operations", "parked-events", "queued-callouts", "schedules", "service-operations",
+    "subscriptions", "topics",
 ]  # fmt: skip
-WITH_EXPORT = [name for name in NAMES if name != "topics"]
+WITH_EXPORT = [name for name in NAMES if name not in {"service-operations", "topics"}]
 
 
 def exported(client, name, **query):
@@ -84,6 +86,20 @@ def test_a_page_with_two_lists_exports_each(watcher):
     other = watcher.get("/events/?format=csv&list=operations")
     assert other.headers["Content-Disposition"].startswith('attachment; filename="subscriptions-')
     assert "list=topics" in watcher.get("/events/").content.decode()
+
+
+def test_a_service_exports_its_operations(watcher):
+    samples.make_service()
+    samples.make_service("Other")
+    text = watcher.get("/external-services/services/AcmeMortgages/?q=appl").content.decode()
+    [address] = re.findall(r'href="([^"]+list=service-operations[^"]+)"', text)
+    answer = watcher.get(address.replace("&amp;", "&"))
+    assert answer.headers["Content-Disposition"].startswith('attachment; filename="service-operations-')
+    rows = list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))
+    assert [(row["service"], row["version"], row["name"]) for row in rows] == [
+        ("AcmeMortgages", "1", "submit_application")
+    ]
+    assert len(json.loads(watcher.get("/api/console/service-operations").content)["rows"]) == 2
 
 
 def test_filters_narrow_all_of_them_alike(watcher):
