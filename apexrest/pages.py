@@ -31,6 +31,7 @@ from isthmus.access import api_use
 from isthmus.access.api import AccessTokenAuthentication
 from isthmus.access.oauth.views import no_such_resource
 from isthmus.console.access import requires
+from isthmus.console.listing_views import exportable
 from isthmus.console.tones import Status, Tone
 
 __all__ = ["call_as_test", "document", "documentation", "endpoint", "endpoints", "openapi_document"]
@@ -98,17 +99,27 @@ def openapi_document(request: HttpRequest, version: str) -> HttpResponseBase:
     return HttpResponse(json.dumps(found, indent=2), content_type="application/json;charset=UTF-8")
 
 
-@require_safe
-@requires("view")
-def endpoints(request: HttpRequest) -> HttpResponse:
-    """List the endpoints with their use in the last 24 hours."""
+EndpointRow = tuple[Resource, str, Usage | None, Status]
+"""A method of a resource, its use in the last 24 hours, and whether it is safe to repeat."""
+
+
+def endpoint_rows() -> list[EndpointRow]:
+    """Return the endpoints with their use in the last 24 hours."""
     api_use.flush()
     usage, verdicts = querysets.usage_by_target(_DAY), querysets.verdicts()
-    rows = [
+    return [
         (resource, method, usage.get(f"{method} {resource.mapping}"), _badge(verdicts, resource, method))
         for resource in registry.all_resources()
         for method in resource.http_methods
     ]
+
+
+@require_safe
+@requires("view")
+@exportable("endpoints")
+def endpoints(request: HttpRequest) -> HttpResponse:
+    """List the endpoints with their use in the last 24 hours."""
+    rows = endpoint_rows()
     return render(
         request,
         "apexrest/endpoints.html",

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Max, Q, QuerySet
 from django.urls import reverse
 from prometheus_client.core import GaugeMetricFamily, Metric
 
@@ -12,6 +12,7 @@ from callouts.conf import options
 from callouts.models import Direction, IntegrationLogEntry, Outcome
 from isthmus import clock
 from isthmus.console import timeline
+from isthmus.console.live import few, newest, register_live
 from isthmus.console.references import as_uuid
 from isthmus.console.registry import Figure, Page, register_figures, register_metrics, register_page
 from isthmus.console.tones import Status, Tone
@@ -35,7 +36,16 @@ def register() -> None:
     register_page(Page("Named credentials", "named_credentials:list", "lock", 45))
     register_figures(figures)
     register_metrics(metrics)
+    register_live("exchanges", live_mark)
     timeline.register_source(entries_of, finds=correlations_of, recent=latest)
+
+
+def live_mark() -> object:
+    """Return another value when an exchange has begun, ended, or was decided about."""
+    return (
+        newest(IntegrationLogEntry.objects.all(), "started_at"),
+        few(IntegrationLogEntry.objects.in_doubt()).aggregate(Count("pk"), Count("duration_ms"), Max("resolved_at")),
+    )
 
 
 def status_of(entry: IntegrationLogEntry) -> Status:

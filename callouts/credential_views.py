@@ -1,5 +1,6 @@
 """The pages of named credentials: state, health, a test of the connection, who can use it and why somebody cannot."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -7,7 +8,7 @@ from django.contrib import messages
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.db.models import Max, Q
+from django.db.models import Max, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -23,9 +24,10 @@ from credentials.models import NamedCredential, Principal, PrincipalKind, Princi
 from credentials.origins import Origin
 from credentials.registry import get_protocol
 from isthmus.console.access import requires
+from isthmus.console.listing_views import exportable
 from isthmus.console.tones import Status, Tone
 
-__all__ = ["credential", "credentials", "destination"]
+__all__ = ["credential", "credentials", "destination", "listed_credentials", "shown_rows"]
 
 _STATUSES = {
     PrincipalStatus.NOT_CONFIGURED: Status("Not configured", Tone.NEUTRAL),
@@ -58,15 +60,15 @@ class WhyForm(forms.Form):
     )
 
 
-@require_safe
-@requires("view")
-def credentials(request: HttpRequest) -> HttpResponse:
-    """List the named credentials with their state."""
-    rows = (
-        NamedCredential.objects.select_related("external_credential", "principal")
-        .prefetch_related("external_credential__principals")
-        .order_by("name")
+def listed_credentials() -> QuerySet[NamedCredential]:
+    """Return every named credential with what lists show."""
+    return NamedCredential.objects.select_related("external_credential", "principal").prefetch_related(
+        "external_credential__principals"
     )
+
+
+def shown_rows(rows: Sequence[NamedCredential]) -> list[dict[str, Any]]:
+    """Return some named credentials with their state and how they do; three queries."""
     used = dict(
         IntegrationLogEntry.objects.filter(named_credential__in=[row.name for row in rows], outcome=Outcome.SUCCEEDED)
         .values_list("named_credential")
@@ -74,7 +76,7 @@ def credentials(request: HttpRequest) -> HttpResponse:
     )
     rates = success_rates(row.name for row in rows)
     kept = {row.named_credential_id: row for row in Destination.objects.all()}
-    shown = [
+    return [
         {
             "named": row,
             "status": _status(row),
@@ -85,7 +87,15 @@ def credentials(request: HttpRequest) -> HttpResponse:
         }
         for row in rows
     ]
-    return render(request, "callouts/credentials.html", {"rows": shown})
+
+
+@require_safe
+@requires("view")
+@exportable("named-credentials")
+def credentials(request: HttpRequest) -> HttpResponse:
+    """List the named credentials with their state."""
+    rows = shown_rows(list(listed_credentials().order_by("name")))
+    return render(request, "callouts/credentials.html", {"rows": rows})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

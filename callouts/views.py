@@ -16,6 +16,7 @@ from callouts.curl import as_curl
 from callouts.models import Direction, IntegrationLogEntry, Outcome, Resolution
 from isthmus.console.access import requires
 from isthmus.console.filters import FilterForm
+from isthmus.console.listing_views import exportable
 from isthmus.console.paging import newest_first
 from isthmus.console.references import as_uuid
 
@@ -66,6 +67,7 @@ class LogFilters(FilterForm[IntegrationLogEntry]):
 
 @require_safe
 @requires("view")
+@exportable("integration-log")
 def log(request: HttpRequest) -> HttpResponse:
     """List the exchanges, newest first."""
     filters = LogFilters(request.GET)

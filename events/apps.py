@@ -16,6 +16,7 @@ class EventsConfig(AppConfig):
             checks,
             console,
             grants,
+            listings,
             made_definitions,
             migrations_done,
             probes,
@@ -59,5 +60,6 @@ class EventsConfig(AppConfig):
         )
         probes.register()
         console.register()
+        listings.register()
         django_checks.register(checks.check_event_log)
         post_migrate.connect(migrations_done.synchronise_tables, sender=self, dispatch_uid="events.synchronise")

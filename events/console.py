@@ -4,10 +4,11 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet, Sum
 from django.urls import reverse
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from events.logs.base import LOGGED
 from events.models import (
     EventLogEntry,
     OutboxEvent,
@@ -20,6 +21,7 @@ from events.models import (
 )
 from isthmus import clock
 from isthmus.console import timeline
+from isthmus.console.live import few, newest, register_live
 from isthmus.console.references import as_uuid
 from isthmus.console.registry import Figure, Page, register_figures, register_metrics, register_page
 from isthmus.console.tones import Status, Tone
@@ -46,9 +48,29 @@ def register() -> None:
     register_page(Page("Event monitor", "events:monitor", "broadcast", 40))
     register_figures(figures)
     register_metrics(metrics)
+    register_live("events", live_mark, channels=(LOGGED,))
+    register_live("subscriptions", live_mark_of_subscriptions)
     timeline.register_source(published_entries, finds=correlations_of, recent=latest)
     timeline.register_source(waiting_events)
     timeline.register_source(waiting_changes, finds=correlations_of_waiting_changes)
+
+
+def live_mark() -> object:
+    """Return another value when events have entered the log or left it."""
+    return list(Topic.objects.values_list("pk", "last_replay_id", "kept_events")), newest(
+        EventLogEntry.objects.all(), "replay_id"
+    )
+
+
+def live_mark_of_subscriptions() -> object:
+    """Return another value when a subscription got on or was steered, an event was parked, or one waits."""
+    return (
+        list(Subscription.objects.values_list("pk", "state", "cursor", "failures", "next_attempt_at")),
+        few(ParkedEvent.objects.filter(state=ParkedState.PARKED)).aggregate(Count("pk"), Sum("failures")),
+        newest(ParkedEvent.objects.all(), "pk"),
+        newest(OutboxEvent.objects.all(), "pk"),
+        newest(RawChange.objects.all(), "pk"),
+    )
 
 
 def status_of(subscription: Subscription) -> Status:
@@ -56,10 +78,9 @@ def status_of(subscription: Subscription) -> Status:
     return _STATUSES[SubscriptionState(subscription.state)]
 
 
-def listed(topic: str = "") -> QuerySet[EventLogEntry]:
-    """Return the kept events of a topic ("": of all) with what lists show, and no payload."""
-    found = EventLogEntry.objects.of_topic(topic) if topic else EventLogEntry.objects.all()
-    return found.select_related("topic").defer("payload")
+def listed() -> QuerySet[EventLogEntry]:
+    """Return the kept events with what lists show, and no payload."""
+    return EventLogEntry.objects.select_related("topic").defer("payload")
 
 
 def figures() -> Iterable[Figure]:

@@ -1,7 +1,8 @@
 """The event monitor: topics, subscriptions and how far behind they are, and the events themselves."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
+from typing import cast
 
 from django import forms
 from django.contrib import messages
@@ -19,15 +20,29 @@ from events.errors import EventError, SkipRefused
 from events.logs import get_event_log
 from events.models import EventDefinition, EventLogEntry, OutboxEvent, ParkedEvent, ParkedState, Subscription, Topic
 from events.publish_form import PublishForm
+from events.querysets import EventLogQuerySet
 from events.usage import allocations, published_this_hour
 from isthmus.access.errors import PermissionRefused
 from isthmus.console.access import requires
 from isthmus.console.filters import FilterForm
+from isthmus.console.listing_views import exportable
 from isthmus.console.paging import newest_first
 from isthmus.console.references import as_uuid
 from isthmus.objects.models import RawChange
 
-__all__ = ["EventFilters", "decide", "event", "log", "monitor", "parked", "publish", "steer", "subscription"]
+__all__ = [
+    "EventFilters",
+    "ParkedFilters",
+    "decide",
+    "event",
+    "log",
+    "monitor",
+    "parked",
+    "parked_events",
+    "publish",
+    "steer",
+    "subscription",
+]
 
 
 class EventFilters(FilterForm[EventLogEntry]):
@@ -37,10 +52,17 @@ class EventFilters(FilterForm[EventLogEntry]):
 
     topic = forms.ChoiceField(label="Topic", required=False)
 
-    def __init__(self, given: QueryDict, *, topics: Iterable[str]) -> None:
+    def __init__(self, given: QueryDict) -> None:
         super().__init__(given)
-        choices = [("", "Any topic"), *((name, name) for name in topics)]
+        choices = [("", "Any topic"), *((name, name) for name in Topic.objects.values_list("name", flat=True))]
         self.fields["topic"] = forms.ChoiceField(label="Topic", required=False, choices=choices)
+
+    def narrow(self, rows: QuerySet[EventLogEntry]) -> QuerySet[EventLogEntry]:
+        """Return the events that every valid filter lets through."""
+        rows = super().narrow(rows)
+        if topic := self.given("topic"):
+            rows = cast("EventLogQuerySet", rows).of_topic(topic)
+        return rows
 
     def matching(self, rows: QuerySet[EventLogEntry], text: str) -> QuerySet[EventLogEntry]:
         """Return the event of that UUID or replay id, or those of that correlation."""
@@ -52,8 +74,38 @@ class EventFilters(FilterForm[EventLogEntry]):
         return rows.filter(wanted)
 
 
+class ParkedFilters(FilterForm[ParkedEvent]):
+    """Filters of parked events."""
+
+    moment = "parked_at"
+
+    subscription = forms.CharField(label="Subscription", required=False, max_length=255)
+
+    def narrow(self, rows: QuerySet[ParkedEvent]) -> QuerySet[ParkedEvent]:
+        """Return the events that every valid filter lets through."""
+        rows = super().narrow(rows)
+        if name := self.given("subscription"):
+            rows = rows.filter(subscription__name__icontains=name)
+        return rows
+
+    def matching(self, rows: QuerySet[ParkedEvent], text: str) -> QuerySet[ParkedEvent]:
+        """Return the events whose topic or error has the text, or that carry the id."""
+        wanted = Q(topic_name__icontains=text) | Q(error__icontains=text) | Q(correlation_id=text)
+        if text.isdecimal() and len(text) < 19:
+            wanted |= Q(replay_id=int(text))
+        if given := as_uuid(text):
+            wanted |= Q(event_uuid=given) | Q(transaction_key=given)
+        return rows.filter(wanted)
+
+
+def parked_events() -> QuerySet[ParkedEvent]:
+    """Return every event that waits for a decision."""
+    return ParkedEvent.objects.filter(state=ParkedState.PARKED).select_related("subscription")
+
+
 @require_safe
 @requires("view")
+@exportable("subscriptions", "topics")
 def monitor(request: HttpRequest) -> HttpResponse:
     """Show subscriptions with their lag, topics, allocations, and what waits for the relay."""
     definitions = {definition.topic_id: definition for definition in EventDefinition.objects.all()}
@@ -93,19 +145,21 @@ def subscription(request: HttpRequest, subscription_id: int) -> HttpResponse:
 
 @require_safe
 @requires("view")
+@exportable("parked-events")
 def parked(request: HttpRequest) -> HttpResponse:
     """List the events that wait for a decision, newest first."""
-    rows = ParkedEvent.objects.filter(state=ParkedState.PARKED).select_related("subscription")
-    page = newest_first(rows, moment=None, cursor=request.GET.get("cursor", ""))
-    return render(request, "events/parked.html", {"page": page, "tab": "parked"})
+    filters = ParkedFilters(request.GET)
+    page = newest_first(filters.narrow(parked_events()), moment=None, cursor=request.GET.get("cursor", ""))
+    return render(request, "events/parked.html", {"filters": filters, "page": page, "tab": "parked"})
 
 
 @require_safe
 @requires("view")
+@exportable("events")
 def log(request: HttpRequest) -> HttpResponse:
     """List the kept events, newest first."""
-    filters = EventFilters(request.GET, topics=Topic.objects.values_list("name", flat=True))
-    chosen = filters.narrow(listed(filters.given("topic")))
+    filters = EventFilters(request.GET)
+    chosen = filters.narrow(listed())
     page = newest_first(chosen, moment=None, cursor=request.GET.get("cursor", ""))
     chart = charts.published(filters.given("topic").rpartition("/")[2])
     return render(request, "events/log.html", {"filters": filters, "page": page, "chart": chart, "tab": "log"})

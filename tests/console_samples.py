@@ -24,6 +24,7 @@ from events.models import (
 from isthmus import clock, ids
 from isthmus.access.actions import assign, create_api_client, ensure_permission_set
 from isthmus.access.models import ApiClient, ApiUse
+from isthmus.console.models import BulkOperation, BulkRefusal
 from isthmus.jobs.models import BatchFailure, BatchRun, Job, JobDependency, JobLogLine, ProcessHeartbeat, Schedule
 
 HOSTILE = "<script>alert('x')</script>"
@@ -300,6 +301,23 @@ def make_subscription(**values) -> Subscription:
     return Subscription.objects.create(**{**given, **values})
 
 
+def make_bulk() -> BulkOperation:
+    """Make a bulk action with a refusal of hostile words."""
+    operation = BulkOperation.objects.create(
+        listing="operations",
+        act="retry",
+        filters={"q": HOSTILE},
+        asked_at=clock.now(),
+        user=None,
+        total=3,
+        done=1,
+        refused=1,
+        url="/operations/",
+    )
+    BulkRefusal.objects.create(operation=operation, key="1", title=HOSTILE, reason=HOSTILE)
+    return operation
+
+
 def make_everything() -> dict[str, object]:
     """Make one of each, and return what has a page of its own."""
     job = make_job()
@@ -343,6 +361,7 @@ def make_everything() -> dict[str, object]:
         "receipt": receipt,
         "event": event,
         "subscription": subscription,
+        "bulk": make_bulk(),
         "definition": save_definition(
             EventDefinition(api_name="Made__e", label=f"Made {HOSTILE}", description=HOSTILE),
             [
@@ -390,6 +409,7 @@ def page_addresses(made: dict[str, object]) -> dict[str, str]:
         "subscription": f"/events/subscriptions/{made['subscription'].pk}/",
         "parked": "/events/parked/",
         "explorer": "/explorer/",
+        "bulk-operation": f"/bulk-operations/{made['bulk'].pk}/",
     }
 
 
@@ -399,4 +419,5 @@ def operating_addresses(made: dict[str, object]) -> dict[str, str]:
         "publish": f"/events/publish/{made['definition'].api_name}/",
         "edit": f"/queued-callouts/{made['queued'].pk}/edit/",
         "recover": "/queued-callouts/recover/?since=2026-01-01T00:00",
+        "bulk": "/bulk/operations/?act=retry&scope=all&q=mortgages",
     }

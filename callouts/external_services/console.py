@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Max, Q, QuerySet, Sum
 from django.urls import reverse
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from callouts.external_services.models import CallbackReceipt, Invocation, InvocationState, ReceiptState
 from isthmus import clock
 from isthmus.console import timeline
+from isthmus.console.live import few, newest, register_live
 from isthmus.console.references import as_uuid
 from isthmus.console.registry import Figure, Page, register_figures, register_metrics, register_page
 from isthmus.console.tones import Status, Tone
@@ -49,8 +50,28 @@ def register() -> None:
     register_page(Page("External services", "external_services:list", "plug", 30))
     register_figures(figures)
     register_metrics(metrics)
+    register_live("invocations", live_mark)
+    register_live("callbacks", live_mark_of_callbacks)
     timeline.register_source(invocation_entries, finds=correlations_of_invocation, recent=latest_invocations)
     timeline.register_source(receipt_entries, finds=correlations_of_receipt, recent=latest_receipts)
+
+
+def live_mark() -> object:
+    """Return another value when an invocation was submitted, answered, or has ended."""
+    return (
+        newest(Invocation.objects.all(), "submitted_at"),
+        few(Invocation.objects.waiting()).aggregate(
+            Count("pk"), Sum("attempts"), Max("expires_at"), answered=Count("answered_at")
+        ),
+    )
+
+
+def live_mark_of_callbacks() -> object:
+    """Return another value when a callback has come, or something came of one."""
+    return (
+        [newest(CallbackReceipt.objects.filter(state=state), "received_at") for state in ReceiptState.values],
+        few(CallbackReceipt.objects.filter(state=ReceiptState.RECEIVED)).aggregate(Count("pk"), Max("routed_at")),
+    )
 
 
 def status_of(invocation: Invocation) -> Status:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Max, Q, QuerySet, Sum
 from django.urls import reverse
 from prometheus_client.core import GaugeMetricFamily, Metric
 
@@ -11,6 +11,7 @@ from callouts.queue.models import BatchState, CalloutBatch, QueuedCallout
 from callouts.queue.states import AWAITS_DECISION, NOT_ENDED, QueueState
 from isthmus import clock, health
 from isthmus.console import timeline
+from isthmus.console.live import few, newest, register_live
 from isthmus.console.registry import Figure, Page, register_figures, register_metrics, register_page
 from isthmus.console.tones import Status, Tone
 from isthmus.health import Health, Probe
@@ -42,8 +43,22 @@ def register() -> None:
     register_page(Page("Queued callouts", "callout_queue:list", "inbox", 25))
     register_figures(figures)
     register_metrics(metrics)
+    register_live("queued-callouts", live_mark)
     health.register(Probe(name="callout_queue", label="Queued callouts", ask=_ask, required=False))
     timeline.register_source(entries_of, finds=correlations_of, recent=latest)
+
+
+def live_mark() -> object:
+    """Return another value when callouts were queued, taken, or ended, or a batch has changed."""
+    sending = Count("pk", filter=Q(state=QueueState.SENDING))
+    return (
+        newest(QueuedCallout.objects.all(), "created_at"),
+        newest(QueuedCallout.objects.all(), "ended_at"),
+        few(QueuedCallout.objects.not_ended()).aggregate(
+            Count("pk"), Sum("attempts"), Sum("fencing_token"), Max("due_at"), sending=sending
+        ),
+        few(CalloutBatch.objects.filter(state=BatchState.RUNNING)).aggregate(Count("pk"), Max("created_at")),
+    )
 
 
 def status_of(row: QueuedCallout) -> Status:

@@ -25,6 +25,7 @@ from callouts.queue.states import AWAITS_DECISION, BLOCKS_ORDER, NOT_ENDED, Queu
 from isthmus import clock
 from isthmus.console.access import requires
 from isthmus.console.filters import FilterForm
+from isthmus.console.listing_views import exportable
 from isthmus.console.paging import newest_first
 from isthmus.errors import IsthmusError
 
@@ -112,6 +113,7 @@ class RecoverForm(forms.Form):
 
 @require_safe
 @requires("view")
+@exportable("queued-callouts")
 def queue(request: HttpRequest) -> HttpResponse:
     """List queued callouts, newest first."""
     filters = QueueFilters(request.GET)
@@ -242,6 +244,7 @@ def recover(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @requires("view")
+@exportable("callout-batches")
 def batches(request: HttpRequest) -> HttpResponse:
     """List batches, newest first."""
     page = newest_first(CalloutBatch.objects.all(), moment="created_at", cursor=request.GET.get("cursor", ""))

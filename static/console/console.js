@@ -61,18 +61,18 @@
     }
   });
 
-  // Live parts stand still while paused, hidden, being used or being read aloud from a selection.
+  // Live parts: the server tells what changed, the part reads itself again. They stand still while paused, hidden, being
+  // used or being read aloud from a selection, and catch up afterwards.
+  const RETRY_SECONDS = 30;
+  const livePart = () => document.querySelector("[data-live]");
   let live = remembered(LIVE_KEY) !== "off";
-  const showLive = (button) => button.setAttribute("aria-pressed", String(live));
-  for (const button of document.querySelectorAll("[data-live-switch]")) {
-    button.hidden = !document.querySelector("[data-live]");
-    showLive(button);
-    button.addEventListener("click", () => {
-      live = !live;
-      remember(LIVE_KEY, live ? "on" : "off");
-      showLive(button);
-    });
-  }
+  let stream = null;
+  let lastId = "";
+  let isStale = false;
+  let isReading = false;
+  let polling = 0;
+  let comingBack = 0;
+
   const isInUse = (part) => {
     const focused = document.activeElement;
     const selection = document.getSelection();
@@ -81,12 +81,133 @@
       (selection && !selection.isCollapsed && part.contains(selection.anchorNode))
     );
   };
-  document.addEventListener("htmx:beforeRequest", (event) => {
-    const part = event.target.closest("[data-live]");
-    if (part && (!live || document.hidden || isInUse(part))) {
-      event.preventDefault();
+  const readAgain = () => {
+    const part = livePart();
+    if (!part) {
+      hangUp();
+      return;
+    }
+    isStale = !live || document.hidden || isReading || isInUse(part);
+    if (!isStale) {
+      window.htmx.trigger(part, "isthmus:changed");
+    }
+  };
+  const poll = (part) => {
+    polling ||= setInterval(readAgain, Number(part.dataset.liveSeconds) * 1000);
+  };
+  const hangUp = () => {
+    stream?.close();
+    stream = null;
+    clearInterval(polling);
+    clearTimeout(comingBack);
+    polling = comingBack = 0;
+  };
+  const listen = () => {
+    const part = livePart();
+    if (!part || !live || document.hidden || stream) {
+      return;
+    }
+    const address = new URL(part.dataset.live, window.location.href);
+    if (lastId) {
+      address.searchParams.set("last", lastId);
+    }
+    stream = new EventSource(address);
+    const heard = (event) => {
+      lastId = event.lastEventId;
+      readAgain();
+    };
+    stream.addEventListener("open", () => {
+      clearInterval(polling);
+      polling = 0;
+    });
+    stream.addEventListener("here", heard);
+    stream.addEventListener("changed", heard);
+    stream.addEventListener("error", () => {
+      // A stream that broke off is taken up again by the browser. One that was refused is not: then the page asks.
+      if (stream?.readyState === EventSource.CLOSED) {
+        stream = null;
+        poll(part);
+        comingBack = setTimeout(listen, RETRY_SECONDS * 1000);
+      }
+    });
+  };
+  const startOrRest = () => {
+    if (live && !document.hidden) {
+      listen();
+    } else {
+      hangUp();
+    }
+  };
+
+  const showLive = (button) => button.setAttribute("aria-pressed", String(live));
+  for (const button of document.querySelectorAll("[data-live-switch]")) {
+    button.hidden = !livePart();
+    showLive(button);
+    button.addEventListener("click", () => {
+      live = !live;
+      remember(LIVE_KEY, live ? "on" : "off");
+      showLive(button);
+      startOrRest();
+    });
+  }
+  document.addEventListener("visibilitychange", startOrRest);
+  window.addEventListener("pagehide", hangUp);
+  window.addEventListener("pageshow", startOrRest);
+  document.addEventListener("htmx:beforeRequest", () => {
+    isReading = true;
+  });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    isReading = false;
+    isStale ||= !event.detail.successful;
+  });
+  document.addEventListener("htmx:afterSwap", () => {
+    if (!livePart()) {
+      hangUp();
     }
   });
+  setInterval(() => {
+    if (isStale) {
+      readAgain();
+    }
+  }, 1000);
+
+  // Ages go on by themselves on live pages, by the server's clock.
+  const STEPS = [
+    [60, 1, "s"],
+    [3600, 60, "min"],
+    [86400, 3600, "h"],
+    [Infinity, 86400, "d"],
+  ];
+  const spoken = (seconds) => {
+    const size = Math.abs(seconds);
+    if (size < 1) {
+      return "just now";
+    }
+    const [, unit, name] = STEPS.find(([limit]) => size < limit);
+    const words = `${Math.floor(size / unit)} ${name}`;
+    return seconds > 0 ? `${words} ago` : `in ${words}`;
+  };
+  let ahead = 0;
+  const compareClocks = () => {
+    const part = livePart();
+    if (part) {
+      ahead = Date.now() - Number(part.dataset.now);
+    }
+  };
+  compareClocks();
+  document.addEventListener("htmx:afterSwap", compareClocks);
+  setInterval(() => {
+    const part = livePart();
+    if (!part || !live || document.hidden || isInUse(part)) {
+      return;
+    }
+    for (const time of part.querySelectorAll("time.age")) {
+      const words = spoken((Date.now() - ahead - Date.parse(time.dateTime)) / 1000);
+      if (time.textContent !== words) {
+        time.textContent = words;
+      }
+    }
+  }, 1000);
 
   // A filter that is chosen is applied.
   document.addEventListener("change", (event) => {
@@ -106,6 +227,56 @@
       }
     }
   });
+
+  // Rows that are chosen for a bulk action: counted, chosen all at once, and kept when the part is read again.
+  const picks = () => [...document.querySelectorAll('input[name="key"][form="bulk"]')];
+  let picked = new Set();
+  const showPicks = () => {
+    const boxes = picks();
+    const number = boxes.filter((box) => box.checked).length;
+    const bar = document.getElementById("bulk");
+    if (bar) {
+      bar.hidden = boxes.length === 0;
+    }
+    for (const count of document.querySelectorAll("[data-pick-count]")) {
+      count.hidden = number === 0;
+      count.textContent = number;
+    }
+    for (const whole of document.querySelectorAll("[data-pick-page]")) {
+      whole.hidden = false;
+      whole.checked = number > 0 && number === boxes.length;
+      whole.indeterminate = number > 0 && number < boxes.length;
+    }
+  };
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("[data-pick-page]")) {
+      for (const box of picks()) {
+        box.checked = event.target.checked;
+      }
+    } else if (!event.target.matches('input[name="key"][form="bulk"]')) {
+      return;
+    }
+    const chosen = document.querySelector('#bulk input[name="scope"][value="chosen"]');
+    if (chosen) {
+      chosen.checked = true;
+    }
+    showPicks();
+  });
+  document.addEventListener("htmx:beforeSwap", () => {
+    picked = new Set(
+      picks()
+        .filter((box) => box.checked)
+        .map((box) => box.value),
+    );
+  });
+  document.addEventListener("htmx:afterSwap", () => {
+    for (const box of picks()) {
+      box.checked = picked.has(box.value);
+    }
+    showPicks();
+  });
+  showPicks();
+  window.addEventListener("pageshow", showPicks);
 
   // What can be copied is copied, where the browser lets pages do that.
   for (const button of document.querySelectorAll("[data-copy]")) {

@@ -1,10 +1,14 @@
 """The console in a real browser: signing in, walking the pages, theme, menu, live parts, acting."""
 
 import re
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from django.contrib.sessions.models import Session
 from playwright.sync_api import expect
 
+from isthmus import clock
 from isthmus.jobs.models import Job
 from tests import console_samples as samples
 
@@ -111,7 +115,15 @@ def test_without_scripts_everything_is_still_reachable(new_tab, operating_user):
     expect(tab.page.get_by_role("heading", name="Nothing matches these filters")).to_be_visible()
 
 
-def test_a_live_page_shows_what_changed_and_rests_when_it_is_told_to(new_tab, operating_user):
+def asked_for(tab, path):
+    """Return the list to which each further request for the path is added."""
+    asked = []
+    tab.page.on("request", lambda request: asked.append(request.url) if path in request.url else None)
+    return asked
+
+
+def test_a_live_page_shows_what_changed_and_rests_when_it_is_told_to(new_tab, operating_user, settings):
+    settings.ISTHMUS_CONSOLE_REFRESH_SECONDS = 1
     job = samples.make_job(state="Processing", error="", progress_done=1, progress_total=10)
     tab = new_tab()
     tab.sign_in(operating_user)
@@ -123,18 +135,179 @@ def test_a_live_page_shows_what_changed_and_rests_when_it_is_told_to(new_tab, op
     switch = tab.page.locator("[data-live-switch]")
     switch.click()
     expect(switch).to_have_attribute("aria-pressed", "false")
-    asked = []
-    tab.page.on("request", lambda request: asked.append(request.url))
-    tab.page.evaluate(
-        "() => { window.ticks = 0; document.addEventListener('htmx:beforeRequest', () => window.ticks++) }"
-    )
-    tab.page.wait_for_function("() => window.ticks >= 2")
+    asked = asked_for(tab, "/")
+    Job.objects.filter(pk=job.pk).update(progress_done=7)
+    tab.page.wait_for_timeout(3_000)
     assert asked == []
+    expect(tab.page.get_by_text("4 of 10")).to_be_visible()
 
-    Job.objects.filter(pk=job.pk).update(state="Completed", progress_done=10)
+    Job.objects.filter(pk=job.pk).update(state="Completed", progress_done=10, finished_at=clock.now())
     switch.click()
     expect(tab.page.locator("#live .chip").first).to_have_text("Completed", timeout=20_000)
-    expect(tab.page.locator("#live")).not_to_have_attribute("hx-trigger", re.compile("."))
+    expect(tab.page.locator("#live")).not_to_have_attribute("data-live", re.compile("."))
+    tab.page.wait_for_timeout(1_500)
+    asked.clear()
+    tab.page.wait_for_timeout(2_500)
+    assert asked == []
+
+
+def test_a_quiet_page_asks_for_nothing_and_its_ages_go_on(new_tab, operating_user):
+    samples.make_job(created_at=clock.now() - timedelta(seconds=5))
+    tab = new_tab()
+    tab.sign_in(operating_user)
+    tab.open("/operations/")
+    tab.page.wait_for_timeout(1_500)
+    asked = asked_for(tab, "/operations/")
+    age = tab.page.locator("#live time.age").first
+    before = age.text_content()
+    expect(age).not_to_have_text(before, timeout=5_000)
+    assert re.fullmatch(r"\d+ s ago", age.text_content())
+    tab.page.wait_for_timeout(2_000)
+    assert asked == []
+
+
+def test_a_part_in_use_stands_still_and_catches_up(new_tab, operating_user, settings):
+    settings.ISTHMUS_CONSOLE_REFRESH_SECONDS = 1
+    samples.make_job(function="first")
+    tab = new_tab()
+    tab.sign_in(operating_user)
+    tab.open("/operations/")
+    tab.page.wait_for_timeout(1_500)
+    link = tab.page.get_by_role("link", name="first")
+    link.focus()
+    samples.make_job(function="second")
+    tab.page.wait_for_timeout(3_500)
+    expect(tab.page.get_by_role("link", name="second")).to_have_count(0)
+    expect(link).to_be_focused()
+    link.evaluate("element => element.blur()")
+    expect(tab.page.get_by_role("link", name="second")).to_be_visible(timeout=10_000)
+
+
+def test_what_an_empty_list_gets_can_be_acted_on(new_tab, operating_user, settings):
+    settings.ISTHMUS_CONSOLE_REFRESH_SECONDS = 1
+    tab = new_tab()
+    tab.sign_in(operating_user)
+    tab.open("/operations/")
+    bar = tab.page.get_by_role("form", name="Bulk actions")
+    expect(bar).to_be_hidden()
+    samples.make_job(function="new")
+    expect(tab.page.get_by_role("checkbox", name="Choose new")).to_be_visible(timeout=10_000)
+    expect(bar).to_be_visible()
+
+
+def test_without_a_stream_the_page_asks_from_time_to_time(new_tab, operating_user, settings):
+    settings.ISTHMUS_CONSOLE_REFRESH_SECONDS = 1
+    settings.ISTHMUS_CONSOLE_LIVE_STREAMS = 0
+    tab = new_tab()
+    tab.sign_in(operating_user)
+    tab.open("/operations/")
+    samples.make_job(function="later")
+    expect(tab.page.get_by_role("link", name="later")).to_be_visible(timeout=10_000)
+    # The browser complains of each refusal; nothing else is wrong.
+    assert all("503" in complaint for complaint in tab.complaints)
+    tab.complaints.clear()
+    tab.page.locator("[data-live-switch]").click()
+
+
+def test_a_progress_bar_moves_to_where_it_is(new_tab, operating_user, settings):
+    """The element keeps its old value for a moment after the swap, so that the style sheet can move it."""
+    settings.ISTHMUS_CONSOLE_REFRESH_SECONDS = 1
+    job = samples.make_job(state="Processing", error="", progress_done=1, progress_total=10)
+    tab = new_tab()
+    tab.sign_in(operating_user)
+    tab.open(f"/operations/{job.pk}/")
+    tab.page.evaluate(
+        """() => {
+            const see = () => window.seen.push(document.querySelector("progress").value);
+            window.seen = [];
+            document.addEventListener("htmx:afterSwap", see);
+            document.addEventListener("htmx:afterSettle", see);
+        }"""
+    )
+    tab.page.wait_for_timeout(1_500)
+    tab.page.evaluate("() => { window.seen = [] }")
+    Job.objects.filter(pk=job.pk).update(progress_done=8)
+    tab.page.wait_for_function("() => window.seen.includes(8)")
+    assert tab.page.evaluate("() => window.seen.slice(0, 2)") == [1, 8]
+
+
+def test_a_session_that_ended_takes_the_live_page_to_the_sign_in(new_tab, operating_user, settings):
+    settings.ISTHMUS_CONSOLE_REFRESH_SECONDS = 1
+    tab = new_tab()
+    tab.sign_in(operating_user)
+    tab.open("/operations/")
+    tab.page.wait_for_timeout(1_000)
+    Session.objects.all().delete()
+    samples.make_job()
+    tab.page.wait_for_url("**/sign-in/?next=**", timeout=40_000)
+    tab.complaints.clear()
+
+
+def test_a_list_is_exported_with_its_filters(new_tab, operating_user):
+    samples.make_job(function="wanted", state="Failed")
+    samples.make_job(function="other", state="Completed")
+    tab = new_tab(accept_downloads=True)
+    tab.sign_in(operating_user)
+    tab.open("/operations/?state=Failed")
+    with tab.page.expect_download() as awaited:
+        tab.page.get_by_role("link", name="Export as CSV").click()
+    assert awaited.value.suggested_filename.startswith("operations-")
+    text = Path(awaited.value.path()).read_text()
+    assert "wanted" in text
+    assert "other" not in text
+
+
+def test_rows_are_chosen_and_acted_on_by_keyboard(new_tab, operating_user, settings, jobs):
+    settings.ISTHMUS_CONSOLE_REFRESH_SECONDS = 1
+    first, second, third = (samples.make_job(function=f"gone.{name}") for name in ("first", "second", "third"))
+    tab = new_tab()
+    tab.sign_in(operating_user)
+    tab.open("/operations/")
+    box = tab.page.get_by_role("checkbox", name="Choose gone.second")
+    box.focus()
+    tab.page.keyboard.press("Space")
+    count = tab.page.locator("[data-pick-count]")
+    expect(count).to_have_text("1")
+    # A chosen row stays chosen when the part is read again.
+    box.evaluate("element => element.blur()")
+    fourth = samples.make_job(function="gone.fourth")
+    expect(tab.page.get_by_role("checkbox", name="Choose gone.fourth")).to_be_visible(timeout=10_000)
+    expect(tab.page.get_by_role("checkbox", name="Choose gone.second")).to_be_checked()
+    whole = tab.page.get_by_role("checkbox", name="Choose every row of this page")
+    whole.focus()
+    tab.page.keyboard.press("Space")
+    expect(count).to_have_text("4")
+    tab.page.get_by_role("checkbox", name="Choose gone.third").focus()
+    tab.page.keyboard.press("Space")
+    expect(count).to_have_text("3")
+    retry = tab.page.get_by_role("button", name="Retry…")
+    retry.focus()
+    tab.page.keyboard.press("Enter")
+    expect(tab.page.get_by_role("heading", level=1)).to_have_text("Retry: 3 rows?")
+    tab.page.get_by_role("button", name="Retry 3 rows").press("Enter")
+    expect(tab.page.get_by_role("heading", level=1)).to_have_text("Retry: 3 rows")
+    jobs.run_all()
+    expect(tab.page.locator("#live .chip").first).to_have_text("Done", timeout=20_000)
+    assert {job.attempts for job in Job.objects.filter(pk__in=[first.pk, second.pk, fourth.pk])} == {2}
+    third.refresh_from_db()
+    assert third.attempts == 1
+
+
+def test_bulk_actions_work_without_scripts(new_tab, operating_user):
+    samples.make_job(function="gone.first")
+    samples.make_job(function="gone.second", state="Completed", error="")
+    tab = new_tab(width=390, java_script_enabled=False)
+    tab.sign_in(operating_user)
+    tab.open("/operations/")
+    tab.page.get_by_label("All rows").check(force=True)
+    tab.page.get_by_role("button", name="Retry…").click()
+    expect(tab.page.get_by_role("heading", level=1)).to_have_text("Retry: 1 row?")
+    tab.page.get_by_role("link", name="Back to the list").click()
+    tab.page.get_by_role("checkbox", name="Choose gone.first").check()
+    tab.page.get_by_role("button", name="Retry…").click()
+    tab.page.get_by_role("button", name="Retry 1 row").click()
+    expect(tab.page.get_by_role("heading", level=1)).to_have_text("Retry: 1 row")
+    assert Job.objects.filter(kind="Bulk").count() == 1
 
 
 def test_choosing_a_filter_applies_it_and_leaves_the_others_out_of_the_address(new_tab, operating_user):

@@ -27,14 +27,17 @@ from isthmus.access import policy
 from isthmus.console import timeline
 from isthmus.console.access import requires
 from isthmus.console.filters import FilterForm
+from isthmus.console.listing_views import exportable
 from isthmus.console.paging import newest_first
 from isthmus.console.references import as_uuid
 
 __all__ = [
     "InvocationFilters",
+    "OperationFilters",
     "ReceiptFilters",
     "invocation",
     "invocations",
+    "listed_services",
     "receipt",
     "receipts",
     "service",
@@ -129,17 +132,23 @@ class ReceiptFilters(FilterForm[CallbackReceipt]):
         return rows.filter(wanted)
 
 
-@require_safe
-@requires("view")
-def services(request: HttpRequest) -> HttpResponse:
-    """List the registered services."""
+def listed_services() -> QuerySet[ExternalService]:
+    """Return every registered service with what lists show."""
     found = ExternalService.objects.select_related("named_credential", "active_version").defer(
         "active_version__page_starts", "active_version__anchors", "active_version__changes"
     )
-    counted = found.annotate(
+    return found.annotate(
         operation_count=Count("active_version__operations", distinct=True),
         is_waited_for=Exists(Invocation.objects.waiting().filter(service=OuterRef("pk"))),
     )
+
+
+@require_safe
+@requires("view")
+@exportable("external-services", "service-operations")
+def services(request: HttpRequest) -> HttpResponse:
+    """List the registered services."""
+    counted = listed_services()
     used = usage.of_services(counted.values_list("name", flat=True))
     rows = [(service, used.get(service.name)) for service in counted]
     return render(request, "external_services/list.html", {"services": rows, "tab": "services"})
@@ -192,6 +201,7 @@ def _newest(service: ExternalService) -> ExternalServiceVersion | None:
 
 @require_safe
 @requires("view")
+@exportable("invocations")
 def invocations(request: HttpRequest) -> HttpResponse:
     """List invocations, newest first."""
     filters = InvocationFilters(request.GET)
@@ -237,6 +247,7 @@ def invocation(request: HttpRequest, invocation_id: uuid.UUID) -> HttpResponse:
 
 @require_safe
 @requires("view")
+@exportable("callbacks")
 def receipts(request: HttpRequest) -> HttpResponse:
     """List received callbacks, newest first; those that named no invocation are here too."""
     filters = ReceiptFilters(request.GET)

@@ -12,8 +12,11 @@ class ConsoleConfig(AppConfig):
 
     def ready(self) -> None:
         from isthmus.access.registry import GrantKind, register_grant_kind
-        from isthmus.console import access, probes
+        from isthmus.audit.registry import AuditAction, register_actions
+        from isthmus.console import access, bulk_progress, live_streams, probes
+        from isthmus.console.live import register_live
         from isthmus.console.registry import Page, register_page
+        from isthmus.doors import register_door
 
         register_grant_kind(
             GrantKind(
@@ -26,4 +29,9 @@ class ConsoleConfig(AppConfig):
         )
         register_page(Page("Home", "console:home", "home", 0))
         register_page(Page("Access", "console:why", "question", 80))
+        register_live("health", probes.turn_of_health)
+        register_live("bulk", bulk_progress.live_mark)
+        register_actions(AuditAction(name="console.bulk_asked", label="Bulk action asked for"))
+        door = live_streams.LiveDoor()
+        register_door(live_streams.PREFIX, door, door.opens)
         health.register(health.Probe(name="database", label="Database", ask=probes.ask_database))

@@ -12,7 +12,20 @@ class ConsoleOptions(Options, prefix="ISTHMUS_CONSOLE_"):
         "", help_text="When set, `/metrics` asks for the header `Authorization: Bearer <this text>`; empty: open."
     )
     refresh_seconds = option(
-        2, help_text="How often live parts of a page are read again, in seconds.", minimum=1, maximum=3600
+        2,
+        help_text="How often a process looks for changes that open pages show, at most, in seconds; "
+        "a page without a stream reads itself again as often.",
+        minimum=1,
+        maximum=3600,
+    )
+    live_streams = option(
+        500, help_text="Live streams that one web process keeps open at most; 0: pages ask instead.", minimum=0
+    )
+    live_heartbeat_seconds = option(
+        15,
+        help_text="How often a live stream gives a sign of life and looks whether its session still holds, in seconds.",
+        minimum=1,
+        maximum=300,
     )
 
 

@@ -1,10 +1,11 @@
 """Filters of tables: a form in the address, so that a filtered table can be linked to and kept."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import ClassVar, Generic, TypeVar
 
 from django import forms
 from django.db.models import Model, QuerySet
+from django.forms.boundfield import BoundField
 from django.http import QueryDict
 
 from isthmus import clock
@@ -38,6 +39,8 @@ class FilterForm(forms.Form, Generic[M]):
 
     def __init__(self, given: QueryDict) -> None:
         super().__init__(given, auto_id="filter-%s")
+        self.now: datetime | None = None
+        """When the filters were asked; `None`: just now. "The last hour" ends then."""
         # The search box leads, whatever a subclass declares before it; time closes the row.
         self.order_fields(["q", *(name for name in self.fields if name not in {"q", "since"}), "since"])
 
@@ -51,10 +54,19 @@ class FilterForm(forms.Form, Generic[M]):
         """Whether any filter is set."""
         return any(self.given(name) for name in self.fields)
 
+    def in_words(self) -> list[tuple[str, str]]:
+        """Return the label and what was chosen, for every filter that is set."""
+        return [(str(field.label), self._chosen_words(field)) for field in self if self.given(field.name)]
+
+    def _chosen_words(self, field: BoundField) -> str:
+        given = self.given(field.name)
+        choices = getattr(field.field, "choices", ())
+        return next((str(label) for value, label in choices if str(value) == given), given)
+
     def narrow(self, rows: QuerySet[M]) -> QuerySet[M]:
         """Return the rows that every valid filter lets through; an invalid one shows its error instead."""
         if span := _SPANS.get(self.given("since")):
-            rows = rows.filter(**{f"{self.moment}__gte": clock.now() - span[1]})
+            rows = rows.filter(**{f"{self.moment}__gte": (self.now or clock.now()) - span[1]})
         if text := self.given("q").strip():
             rows = self.matching(rows, text)
         return rows

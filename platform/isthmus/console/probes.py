@@ -5,7 +5,9 @@ from django.db import DatabaseError, connection
 from isthmus import clock
 from isthmus.health import Health
 
-__all__ = ["ask_database"]
+__all__ = ["ask_database", "turn_of_health"]
+
+_HEALTH_SECONDS = 10
 
 
 def ask_database() -> Health:
@@ -18,6 +20,11 @@ def ask_database() -> Health:
         return Health(ok=False, summary=f"The database does not answer ({type(error).__name__}). Check DATABASE_URL.")
     took_milliseconds = (clock.monotonic_seconds() - began) * 1000
     return Health(ok=True, summary=f"{_engine_name()} answers in {took_milliseconds:.0f} ms.")
+
+
+def turn_of_health() -> int:
+    """Return another number every few seconds: health has no rows whose change could be seen."""
+    return int(clock.monotonic_seconds() // _HEALTH_SECONDS)
 
 
 def _engine_name() -> str:

@@ -10,10 +10,16 @@ class JobsConfig(AppConfig):
     verbose_name = "Background operations"
 
     def ready(self) -> None:
-        from isthmus.jobs import bells, console, probes
+        from isthmus.console.bulk import install_runner
+        from isthmus.jobs import bells, console, listings, probes
+        from isthmus.jobs.bulk import BulkRunner, remove_old_bulk_actions
         from isthmus.jobs.django_q_engine import DjangoQBell
+        from isthmus.jobs.schedules import register_schedule
 
         bells.install(DjangoQBell())
         probes.register()
         console.register()
+        listings.register()
+        install_runner(BulkRunner())
+        register_schedule("Remove old bulk actions", remove_old_bulk_actions, cron="23 3 * * *")
         autodiscover_modules("jobs")

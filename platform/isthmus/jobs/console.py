@@ -3,16 +3,17 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Max, Q, QuerySet, Sum
 from django.urls import reverse
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from isthmus import clock
 from isthmus.console import timeline
+from isthmus.console.live import few, newest, register_live
 from isthmus.console.references import as_uuid
 from isthmus.console.registry import Figure, Page, register_figures, register_metrics, register_page
 from isthmus.console.tones import Status, Tone
-from isthmus.jobs.models import BatchRun, Job
+from isthmus.jobs.models import BatchRun, Job, JobLogLine, ProcessHeartbeat, Schedule
 from isthmus.jobs.states import NON_TERMINAL, RUNNING, JobState
 
 __all__ = ["batch_of", "entries_of", "figures", "listed", "metrics", "register", "spoken_rate", "status_of"]
@@ -37,7 +38,31 @@ def register() -> None:
     register_page(Page("Background operations", "jobs:list", "operations", 10))
     register_figures(figures)
     register_metrics(metrics)
+    register_live("jobs", live_mark)
+    register_live("schedules", live_mark_of_schedules)
     timeline.register_source(entries_of, finds=correlations_of, recent=latest)
+
+
+def live_mark() -> object:
+    """Return another value when jobs have changed: what was added, what ended, what runs and how far it is."""
+    waiting = Job.objects.filter(state__in=[JobState.HOLDING, JobState.QUEUED])
+    return (
+        newest(Job.objects.all(), "created_at"),
+        newest(Job.objects.ended(), "finished_at"),
+        few(Job.objects.running()).aggregate(
+            Count("pk"), Sum("fencing_token"), Sum("progress_done"), Max("heartbeat_at"), started=Count("started_at")
+        ),
+        few(waiting).aggregate(Count("pk"), Sum("failures"), Max("run_at")),
+        newest(JobLogLine.objects.all(), "pk"),
+    )
+
+
+def live_mark_of_schedules() -> object:
+    """Return another value when schedules have changed, or a process gave a sign of life."""
+    return (
+        list(Schedule.objects.values_list("pk", "enabled", "next_run_at", "last_run_at", "last_error")),
+        list(ProcessHeartbeat.objects.values_list("pk", "beat_at")),
+    )
 
 
 def status_of(job: Job) -> Status:

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 from isthmus import clock
 from isthmus.console.access import requires
 from isthmus.console.filters import FilterForm
+from isthmus.console.listing_views import exportable
 from isthmus.console.paging import newest_first
 from isthmus.console.references import as_uuid
 from isthmus.console.tones import Status, Tone
@@ -57,6 +58,7 @@ class JobFilters(FilterForm[Job]):
 
 @require_safe
 @requires("view")
+@exportable("operations")
 def jobs(request: HttpRequest) -> HttpResponse:
     """List background operations, newest first."""
     filters = JobFilters(request.GET)
@@ -101,6 +103,7 @@ def _took_milliseconds(job: Job) -> float | None:
 
 @require_safe
 @requires("view")
+@exportable("schedules")
 def schedules(request: HttpRequest) -> HttpResponse:
     """Show what starts by the clock, and the processes that do the work."""
     now = clock.now()

@@ -17,7 +17,7 @@ PAGES = sorted(
         "batches", "batch", "services", "service", "operation", "version", "invocations",
         "endpoints", "endpoint", "endpoint-test",
         "invocation", "callbacks", "callback", "events", "event-log", "event", "subscription", "parked",
-        "explorer",
+        "explorer", "bulk-operation",
     )
 )  # fmt: skip
 
@@ -106,6 +106,7 @@ def test_ten_times_the_rows_cost_not_one_query_more(watcher, django_assert_max_n
         samples.make_event(number, topic)
         samples.make_parked(samples.make_subscription(name=f"reader-{number}", topic=topic))
         samples.make_parked(made["subscription"])
+        made["bulk"].refusals.create(key=f"{number}", title="x", reason="x")
     after = {page: _query_count(watcher, address, django_assert_max_num_queries) for page, address in addresses.items()}
     assert after == before
 

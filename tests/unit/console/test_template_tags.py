@@ -32,7 +32,7 @@ def test_a_time_has_its_exact_form_beside_the_spoken_one(moving_clock):
     at = clock.now()
     moving_clock.move(timedelta(minutes=3))
     assert console.moment(at) == (
-        '<time datetime="2026-06-01T12:00:00+00:00" title="2026-06-01 12:00:00.000 UTC">3 min ago</time>'
+        '<time class="age" datetime="2026-06-01T12:00:00+00:00" title="2026-06-01 12:00:00.000 UTC">3 min ago</time>'
     )
     assert console.moment(None) == "—"
     assert console.moment(None, "never") == "never"

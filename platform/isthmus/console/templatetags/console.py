@@ -1,7 +1,7 @@
 """Tags and filters of the console's templates."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,15 +10,17 @@ from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.html import escape, format_html
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 
 from isthmus import clock, correlation
-from isthmus.console import access, json_text, registry
+from isthmus.console import access, bulk, json_text, registry
 from isthmus.console.conf import options
 from isthmus.console.tones import Status
 
 register = template.Library()
 
+_CELL_LENGTH = 160
 _CODE = re.compile(r"`([^`]+)`")
 _JOINT = re.compile(r"([._/]+)(?=\w)")
 _STEPS = [(timedelta(minutes=1), 1, "s"), (timedelta(hours=1), 60, "min"), (timedelta(days=1), 3600, "h")]
@@ -47,7 +49,21 @@ def moment(at: datetime | None, otherwise: str = "—") -> SafeString:
     if at is None:
         return format_html("{}", otherwise)
     exact = at.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + " UTC"
-    return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), exact, spoken(clock.now() - at))
+    return format_html(
+        '<time class="age" datetime="{}" title="{}">{}</time>', at.isoformat(), exact, spoken(clock.now() - at)
+    )
+
+
+@register.simple_tag
+def cell_value(value: object) -> SafeString:
+    """Return a value of a list's column as tables show it."""
+    if isinstance(value, Status):
+        return chip(value)
+    if isinstance(value, datetime):
+        return moment(value)
+    text = "" if value is None else str(value)
+    shown = text if len(text) <= _CELL_LENGTH else f"{text[: _CELL_LENGTH - 1]}…"
+    return breakable(shown) if shown else mark_safe("—")
 
 
 @register.simple_tag
@@ -127,13 +143,55 @@ def navigation(context: Mapping[str, Any]) -> list[dict[str, object]]:
 
 
 @register.simple_tag(takes_context=True)
-def live_attributes(context: Mapping[str, Any]) -> SafeString:
-    """Return what makes the element `id="live"` read itself again from the page's own address."""
+def live_attributes(context: Mapping[str, Any], *names: str) -> SafeString:
+    """Return what makes the element `id="live"` read itself again when one of these live sources has changed.
+
+    Without names: when any has.
+    """
     request: HttpRequest = context["request"]
     return format_html(
-        'hx-get="{}" hx-trigger="every {}s" hx-select="#live" hx-swap="outerHTML" data-live',
+        'hx-get="{}" hx-trigger="isthmus:changed" hx-select="#live" hx-swap="outerHTML" '
+        'data-live="{}?{}" data-live-seconds="{}" data-now="{}"',
         request.get_full_path(),
+        reverse("console:live"),
+        urlencode([("names", name) for name in names]),
         options.refresh_seconds,
+        int(clock.now().timestamp() * 1_000),
+    )
+
+
+def _acts(request: HttpRequest, listing: str) -> list[bulk.BulkAct[Any]]:
+    return bulk.acts_of(listing) if access.may(request.user, "operate") else []
+
+
+@register.inclusion_tag("console/_bulk_bar.html", takes_context=True)
+def bulk_bar(context: Mapping[str, Any], listing: str, rows: Sized) -> dict[str, object]:
+    """Show what can be done with many rows of a list, for whoever may act; hidden until there are rows."""
+    request: HttpRequest = context["request"]
+    filters = [(name, value) for name, value in request.GET.items() if value and name not in {"cursor", "format"}]
+    return {"acts": _acts(request, listing), "listing": listing, "filters": filters, "is_empty": not rows}
+
+
+@register.simple_tag(takes_context=True)
+def pick_heading(context: Mapping[str, Any], listing: str) -> SafeString:
+    """Return the heading of the column in which rows are chosen; nothing for whoever may not act."""
+    if not _acts(context["request"], listing):
+        return mark_safe("")
+    return mark_safe(
+        '<th scope="col" class="pick"><input type="checkbox" aria-label="Choose every row of this page" '
+        "data-pick-page hidden></th>"
+    )
+
+
+@register.simple_tag(takes_context=True)
+def pick(context: Mapping[str, Any], listing: str, key: object, title: object) -> SafeString:
+    """Return the cell in which a row is chosen; nothing for whoever may not act."""
+    if not _acts(context["request"], listing):
+        return mark_safe("")
+    return format_html(
+        '<td class="pick"><input type="checkbox" name="key" value="{}" form="bulk" aria-label="Choose {}"></td>',
+        key,
+        title,
     )
 
 
