@@ -19,6 +19,7 @@ class CalloutsConfig(AppConfig):
         from callouts import (
             console,
             destinations,
+            figures,
             probes,
             provider_requests,
             redaction_rules,
@@ -53,6 +54,7 @@ class CalloutsConfig(AppConfig):
             for signal in (post_save, post_delete):
                 signal.connect(lambda forget=forget, **_: forget(), sender=model, weak=False)
         console.register()
+        figures.register()
 
 
 def _limits_of_job(_job: object) -> AbstractContextManager[None]:

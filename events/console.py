@@ -1,4 +1,4 @@
-"""What events add to the console: their page, figures, metrics and time line entries."""
+"""What events add to the console: their page, metrics and time line entries."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +21,7 @@ from events.models import (
 from isthmus import clock
 from isthmus.console import timeline
 from isthmus.console.references import as_uuid
-from isthmus.console.registry import Figure, Page, register_figures, register_metrics, register_page
+from isthmus.console.registry import Page, register_metrics, register_page
 from isthmus.console.tones import Status, Tone
 from isthmus.objects.capture.shaping import as_changes, readable
 from isthmus.objects.errors import MalformedId
@@ -29,7 +29,7 @@ from isthmus.objects.models import RawChange
 from isthmus.objects.record_ids import decode
 from isthmus.objects.registry import object_of_prefix
 
-__all__ = ["figures", "listed", "metrics", "register", "status_of"]
+__all__ = ["listed", "metrics", "register", "status_of"]
 
 _STATUSES = {
     SubscriptionState.RUNNING: Status("Running", Tone.GOOD),
@@ -44,7 +44,6 @@ _WAITING = Status("Waits for the relay", Tone.WAITING)
 def register() -> None:
     """Join the console; called once, when the app is ready."""
     register_page(Page("Event monitor", "events:monitor", "broadcast", 40))
-    register_figures(figures)
     register_metrics(metrics)
     timeline.register_source(published_entries, finds=correlations_of, recent=latest)
     timeline.register_source(waiting_events)
@@ -60,18 +59,6 @@ def listed(topic: str = "") -> QuerySet[EventLogEntry]:
     """Return the kept events of a topic ("": of all) with what lists show, and no payload."""
     found = EventLogEntry.objects.of_topic(topic) if topic else EventLogEntry.objects.all()
     return found.select_related("topic").defer("payload")
-
-
-def figures() -> Iterable[Figure]:
-    """Yield how many events entered the log in the last 24 hours, and what does not get on."""
-    published = EventLogEntry.objects.filter(published_at__gte=clock.now() - timedelta(hours=24)).count()
-    yield Figure("Events published", f"{published:,}", f"{reverse('events:log')}?since=24h")
-    stuck = Subscription.objects.filter(state__in=[SubscriptionState.RETRYING, SubscriptionState.STOPPED]).count()
-    tone, hint = (Tone.WARNING, "retrying or stopped") if stuck else (Tone.NEUTRAL, "")
-    yield Figure("Subscriptions held up", f"{stuck:,}", reverse("events:monitor"), tone, hint)
-    parked = ParkedEvent.objects.filter(state=ParkedState.PARKED).count()
-    tone, hint = (Tone.WARNING, "wait for a decision") if parked else (Tone.NEUTRAL, "")
-    yield Figure("Events parked", f"{parked:,}", reverse("events:parked"), tone, hint)
 
 
 def metrics() -> Iterator[Metric]:

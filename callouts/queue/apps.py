@@ -10,7 +10,7 @@ class CalloutQueueConfig(AppConfig):
     verbose_name = "Queued callouts"
 
     def ready(self) -> None:
-        from callouts.queue import console, releasing
+        from callouts.queue import console, figures, releasing
         from callouts.queue.checks import check_pool
         from callouts.queue.cleaning import remove_ended
         from callouts.queue.dispatching import Dispatcher
@@ -38,3 +38,4 @@ class CalloutQueueConfig(AppConfig):
         checks.register(check_pool)
         releasing.connect()
         console.register()
+        figures.register()

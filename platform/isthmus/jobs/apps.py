@@ -10,10 +10,11 @@ class JobsConfig(AppConfig):
     verbose_name = "Background operations"
 
     def ready(self) -> None:
-        from isthmus.jobs import bells, console, probes
+        from isthmus.jobs import bells, console, figures, probes
         from isthmus.jobs.django_q_engine import DjangoQBell
 
         bells.install(DjangoQBell())
         probes.register()
         console.register()
+        figures.register()
         autodiscover_modules("jobs")

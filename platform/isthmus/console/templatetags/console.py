@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString, mark_safe
 from isthmus import clock, correlation
 from isthmus.console import access, json_text, registry
 from isthmus.console.conf import options
+from isthmus.console.durations import spoken_duration
 from isthmus.console.tones import Status
 
 register = template.Library()
@@ -74,12 +75,7 @@ def spoken(age: timedelta) -> str:
 @register.filter
 def duration(milliseconds: float | None) -> str:
     """Return a duration given in milliseconds: "340 ms", "1.2 s", "3 min 20 s"."""
-    if milliseconds is None:
-        return "—"
-    if milliseconds < 1000:
-        return f"{milliseconds:.0f} ms"
-    seconds = milliseconds / 1000
-    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+    return spoken_duration(milliseconds)
 
 
 @register.filter
