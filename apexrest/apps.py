@@ -13,7 +13,7 @@ class ApexRestConfig(AppConfig):
     verbose_name = "REST endpoints"
 
     def ready(self) -> None:
-        from apexrest import console
+        from apexrest import console, figures
         from apexrest.door import PREFIX, Door
         from apexrest.idempotency import remove_expired_answers
         from isthmus.doors import register_door
@@ -28,6 +28,7 @@ class ApexRestConfig(AppConfig):
             )
         )
         console.register()
+        figures.register()
         door = Door()
         register_door(PREFIX, door, door.opens)
         register_schedule("Remove expired idempotency answers", remove_expired_answers, cron="41 * * * *")

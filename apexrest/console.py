@@ -1,13 +1,6 @@
 """What endpoints add to the console: their pages and figures."""
 
-from collections.abc import Iterable
-from datetime import timedelta
-
-from django.urls import reverse
-
-from apexrest.querysets import usage_by_target
 from isthmus.console.registry import Page, register_page
-from isthmus.console.tones import Tone
 
 __all__ = ["register"]
 
@@ -16,5 +9,3 @@ def register() -> None:
     """Join the console; called once, when the app is ready."""
     register_page(Page("API endpoints", "apexrest_pages:endpoints", "arrow-in", 35))
     register_page(Page("API documentation", "apexrest_pages:documentation", "timeline", 90, permission_action=""))
-
-

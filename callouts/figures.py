@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import Count, Min, OuterRef, Q, Subquery
 from django.urls import reverse
@@ -196,12 +197,14 @@ def _named(names: list[str]) -> str:
 
 def _connections() -> Iterator[Connection]:
     lately = reading.of_scopes(CALLOUTS)
-    for row in NamedCredential.objects.select_related("destination").annotate(
+    # With what is annotated.
+    rows: Any = NamedCredential.objects.select_related("destination").annotate(
         last_success_at=_last(Q(outcome=Outcome.SUCCEEDED), "started_at"),
         last_failure_at=_last(_WENT_WRONG, "started_at"),
         last_code=_last(_WENT_WRONG, "error_code"),
         last_status=_last(_WENT_WRONG, "status_code"),
-    ):
+    )
+    for row in rows:
         found = lately.get(row.name)
         yield Connection(
             kind="Named credentials",
@@ -231,14 +234,14 @@ def _last(wanted: Q, field: str) -> Subquery:
     return Subquery(entries.order_by("-started_at").values(field)[:1])
 
 
-def _status(named: NamedCredential) -> Status:
+def _status(named: Any) -> Status:
     if not named.is_enabled:
         return Status("Switched off", Tone.NEUTRAL, "pause")
     destination = getattr(named, "destination", None)
     found = breaker_status(destination) if destination is not None else None
     if found is not None and found.tone != Tone.GOOD:
         return found
-    success, failure = named.last_success_at, named.last_failure_at  # type: ignore[attr-defined]  # annotated
+    success, failure = named.last_success_at, named.last_failure_at
     if failure is not None and (success is None or failure > success):
         return Status("Failed last", Tone.WARNING)
     return Status("Works", Tone.GOOD) if success is not None else Status("Not used lately", Tone.NEUTRAL)

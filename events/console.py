@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import timedelta
 
 from django.db.models import Q, QuerySet
 from django.urls import reverse
@@ -11,14 +10,11 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from events.models import (
     EventLogEntry,
     OutboxEvent,
-    ParkedEvent,
-    ParkedState,
     Subscription,
     SubscriptionState,
     Topic,
     TopicKind,
 )
-from isthmus import clock
 from isthmus.console import timeline
 from isthmus.console.references import as_uuid
 from isthmus.console.registry import Page, register_metrics, register_page

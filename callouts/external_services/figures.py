@@ -80,9 +80,7 @@ def _needs() -> Iterator[Need]:
 
 
 def _waiting() -> Iterator[Waiting]:
-    awaited = Invocation.objects.waiting().aggregate(
-        number=Count("pk"), oldest=Min("submitted_at")
-    )
+    awaited = Invocation.objects.waiting().aggregate(number=Count("pk"), oldest=Min("submitted_at"))
     yield Waiting(
         label="Callbacks awaited",
         number=awaited["number"],
@@ -91,7 +89,9 @@ def _waiting() -> Iterator[Waiting]:
         late_after_seconds=options.callback_timeout_seconds,
         hint="invocations that are not finished",
     )
-    accepted = CallbackReceipt.objects.filter(state=ReceiptState.RECEIVED).aggregate(number=Count("pk"), oldest=Min("received_at"))
+    accepted = CallbackReceipt.objects.filter(state=ReceiptState.RECEIVED).aggregate(
+        number=Count("pk"), oldest=Min("received_at")
+    )
     yield Waiting(
         label="Callbacks to handle",
         number=accepted["number"],

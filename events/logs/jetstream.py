@@ -127,6 +127,9 @@ class JetStreamEventLog(DatabaseEventLog):
         return self._with_payloads([found])[0] if found is not None else None
 
     # --- the stream ---------------------------------------------------------------------------------------------------
+    def ask(self) -> None:
+        self._bridge.run(self._end)
+
     def _prepare(self) -> None:
         if not self._largest:
             self._largest = self._bridge.run(self._make_stream)

@@ -12,7 +12,7 @@ class ConsoleConfig(AppConfig):
 
     def ready(self) -> None:
         from isthmus.access.registry import GrantKind, register_grant_kind
-        from isthmus.console import access, probes
+        from isthmus.console import access, api_client_needs, connections, overview, probes
         from isthmus.console.registry import Page, register_page
 
         register_grant_kind(
@@ -25,5 +25,9 @@ class ConsoleConfig(AppConfig):
             )
         )
         register_page(Page("Home", "console:home", "home", 0))
+        register_page(Page("Connections", "console:connections", "link", 42))
+        register_page(Page("Limits", "console:limits", "gauge", 70))
         register_page(Page("Access", "console:why", "question", 80))
+        overview.register_needs(api_client_needs.client_needs)
+        connections.register_series_of_brokers()
         health.register(health.Probe(name="database", label="Database", ask=probes.ask_database))

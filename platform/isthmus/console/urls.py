@@ -2,13 +2,15 @@
 
 from django.urls import URLPattern, path
 
-from isthmus.console import explain_view, health_views, views
+from isthmus.console import connection_views, explain_view, health_views, limit_views, views
 
 app_name = "console"
 urlpatterns: list[URLPattern] = [
     path("", views.home, name="home"),
     path("sign-in/", views.SignIn.as_view(), name="login"),
     path("sign-out/", views.SignOut.as_view(), name="logout"),
+    path("connections/", connection_views.connections, name="connections"),
+    path("limits/", limit_views.limits, name="limits"),
     path("search/", views.search, name="search"),
     path("access/why/", explain_view.why, name="why"),
     path("timeline/<path:reference>", views.time_line, name="time-line"),

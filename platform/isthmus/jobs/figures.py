@@ -105,7 +105,7 @@ def _failures(begin: datetime, end: datetime) -> Iterator[Sample]:
 
 def _waits(begin: datetime, end: datetime) -> Iterator[Sample]:
     """Yield how long jobs waited; only a first attempt that followed nothing still knows since when it was due."""
-    begun = Job.objects.filter(started_at__gte=begin, started_at__lt=end, attempts=1, after=None).order_by()
+    begun: Any = Job.objects.filter(started_at__gte=begin, started_at__lt=end, attempts=1, after=None).order_by()
     for started_at, created_at, run_at in begun.values_list("started_at", "created_at", "run_at"):
         due_at = max(created_at, run_at) if run_at <= started_at else created_at
         yield Sample(at=started_at, kind="begun", milliseconds=_milliseconds(due_at, started_at))

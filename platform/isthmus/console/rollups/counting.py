@@ -11,15 +11,16 @@ from isthmus.console.rollups.series import Series
 __all__ = ["add"]
 
 
-def add(series: Series, *, scope: str, kind: str, durations: Iterable[float]) -> None:
-    """Count one thing for each duration (in milliseconds), now.
+def add(series: Series, *, scope: str, kind: str, durations: Iterable[float | None]) -> None:
+    """Count one thing for each duration (in milliseconds; `None`: it has none that means anything), now.
 
     At most one process may count in a scope at a time: the caller holds what belongs to it.
     """
     tally = Tally()
     for milliseconds in durations:
         tally.number += 1
-        tally.durations.add(milliseconds)
+        if milliseconds is not None:
+            tally.durations.add(milliseconds)
     if not tally.number:
         return
     starts_at = beginning(clock.now(), FINE)

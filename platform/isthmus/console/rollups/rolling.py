@@ -120,7 +120,9 @@ def _write(series: Series, look: _Look, *, until: datetime) -> None:
         kept = SeriesPeriod.objects.filter(
             series=series.name, width_seconds=Width.FINE, starts_at__gte=look.begin, starts_at__lt=look.end
         )
-        if not look.may_lower and _total(look.tallies) < (kept.filter(scope="").aggregate(all=Sum("number"))["all"] or 0):
+        if not look.may_lower and _total(look.tallies) < (
+            kept.filter(scope="").aggregate(all=Sum("number"))["all"] or 0
+        ):
             return
         kept.delete()
         SeriesPeriod.objects.bulk_create(rows_of(series.name, Width.FINE, look.tallies), batch_size=_ROWS_AT_ONCE)
