@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django import template
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.http import HttpRequest
+from django.template.defaultfilters import filesizeformat
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.html import escape, format_html
@@ -76,6 +78,19 @@ def spoken(age: timedelta) -> str:
 def duration(milliseconds: float | None) -> str:
     """Return a duration given in milliseconds: "340 ms", "1.2 s", "3 min 20 s"."""
     return spoken_duration(milliseconds)
+
+
+@register.filter
+def amount(value: float | None, unit: str) -> str:
+    """Return a number with its unit as people read it: "6.0 MB", "2 min 0 s", "12 days", "1,000"."""
+    if value is None:
+        return "—"
+    if unit == "bytes":
+        return filesizeformat(value)
+    if unit == "seconds":
+        return spoken_duration(value * 1000)
+    number = intcomma(round(value, 1) if value % 1 else int(value))
+    return f"{number} {unit}" if unit else number
 
 
 @register.filter
