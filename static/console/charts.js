@@ -96,11 +96,11 @@
     Math.max(0, Math.min(data.moments.length - 1, Math.floor((seconds - data.moments[0]) / data.slot)));
 
   const show = (entry, place) => {
-    const readout = entry.holder.parentElement.querySelector("[data-chart-readout]");
     entry.place = place;
-    if (readout) {
-      readout.textContent = place === null ? "" : told(entry.data, place);
-    }
+    // While nobody points at anything, the newest numbers stand there.
+    const readout = entry.holder.parentElement.querySelector("[data-chart-readout]");
+    const text = told(entry.data, place ?? entry.data.moments.length - 1);
+    if (readout && readout.textContent !== text) readout.textContent = text;
   };
 
   const point = (entry, place) => {
@@ -189,6 +189,8 @@
     const wanted = event.key === "Home" ? 0 : event.key === "End" ? last : event.key in STEPS ? from + STEPS[event.key] : null;
     if (wanted !== null) {
       event.preventDefault();
+      // Read aloud what keys point at, and nothing else: numbers that change by themselves would never be silent.
+      entry.holder.parentElement.querySelector("[data-chart-readout]").setAttribute("role", "status");
       point(entry, Math.max(0, Math.min(last, wanted)));
     } else if (event.key === "Escape") {
       entry.plot.setCursor({ left: -10, top: -10 });
@@ -229,6 +231,7 @@
       entry.plot.setData(columns(data));
       if (place !== null) point(entry, Math.min(place, data.moments.length - 1));
     }
+    show(entry, entry.place);
     sizes.observe(holder);
   };
 
@@ -258,7 +261,7 @@
     true,
   );
   const redraw = () => {
-    for (const { plot } of drawn.values()) plot.redraw(false, true);
+    for (const { plot } of drawn.values()) plot.redraw(true, true);
   };
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   new MutationObserver(redraw).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });

@@ -16,7 +16,7 @@ from isthmus.console.rollups.spans import SPANS, Span
 __all__ = ["PERCENTILES", "Chart", "Curve", "counts", "durations"]
 
 PERCENTILES = (50, 95, 99)
-_PERCENTILE_TONES = ("good", "busy", "waiting")
+_PERCENTILE_TONES = ("good", "busy", "warning")
 _CAUSE_TONES = ("bad", "warning", "waiting", "busy", "good", "neutral")
 """Tones in the order in which causes get them; from the sixth cause on they are shown together."""
 

@@ -117,11 +117,16 @@ def _fresh_counts(series: Series, span: Span, scope: str, rolled_until: datetime
 
 
 def of_scopes(name: str) -> dict[str, Lately]:
-    """Return by scope what a series counted in the last 24 hours, from the rolled-up hours; one query."""
+    """Return by scope what a series counted in the last 24 hours, as far as it is rolled up; three queries at most."""
     since = beginning(clock.now(), HOUR) - 23 * HOUR
-    rows = SeriesPeriod.objects.filter(series=name, width_seconds=Width.HOUR, starts_at__gte=since).exclude(scope="")
+    rows = SeriesPeriod.objects.filter(series=name).exclude(scope="")
+    parts = [from_rows(rows.filter(width_seconds=Width.HOUR, starts_at__gte=since))]
+    if find_series(name).measure is None:
+        progress = SeriesProgress.objects.filter(series=name).first()
+        begin = progress.rolled_until if progress else since
+        parts.append(from_rows(rows.filter(width_seconds=Width.FINE, starts_at__gte=max(begin, since))))
     found: dict[str, Lately] = {}
-    for (scope, _, kind), tally in from_rows(rows).items():
+    for (scope, _, kind), tally in (item for part in parts for item in part.items()):
         lately = found.setdefault(scope, Lately(numbers={}, durations=Histogram()))
         lately.numbers[kind] = lately.numbers.get(kind, 0) + tally.number
         lately.durations.merge(tally.durations)

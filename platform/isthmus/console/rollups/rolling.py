@@ -108,9 +108,9 @@ def _rolled_until(series: Series) -> datetime:
 
 
 def _hours_to_look_at_again(begin: datetime, end: datetime) -> Iterable[datetime]:
-    """Return the hours that have come of age with this step; while the past is caught up, none."""
+    """Return the hours that have come of age with this step; while a long past is caught up, none."""
     hour = beginning(end, HOUR)
-    if hour == beginning(begin, HOUR) or clock.now() - end > _STEP:
+    if hour == beginning(begin, HOUR) or clock.now() - end > _DAY:
         return ()
     return [hour - HOUR - age for age in _LOOKS]
 
