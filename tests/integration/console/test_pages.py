@@ -12,7 +12,8 @@ from tests import console_samples as samples
 
 PAGES = sorted(
     (
-        "home", "connections", "limits", "search", "time-line", "why", "jobs", "job", "schedules", "log", "entry", "queue", "queued", "doubtful",
+        "home", "connections", "limits",
+        "search", "time-line", "why", "jobs", "job", "schedules", "log", "entry", "queue", "queued", "doubtful",
         "batches", "batch", "services", "service", "operation", "version", "invocations",
         "endpoints", "endpoint", "endpoint-test",
         "invocation", "callbacks", "callback", "events", "event-log", "event", "subscription", "parked",
