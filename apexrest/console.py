@@ -1,4 +1,4 @@
-"""What endpoints add to the console: their pages and figures."""
+"""What endpoints add to the console: their pages."""
 
 from isthmus.console.registry import Page, register_page
 

@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from events import usage
 from events.conf import options
+from events.console import status_of
 from events.logs import get_event_log
 from events.models import (
     EventLogEntry,
@@ -30,7 +31,6 @@ from isthmus.console.overview import Need, Today, Urgency, Waiting
 from isthmus.console.rollups import counting, reading
 from isthmus.console.rollups.series import Kind, Sample, Series, register_series
 from isthmus.console.rollups.spans import Span
-from isthmus.console.tones import Status, Tone
 from isthmus.jobs import processes
 from isthmus.objects.models import RawChange
 
@@ -45,11 +45,6 @@ _DELIVERED = Series(
     # A delivery leaves no row but the cursor's.
     measure=None,
 )
-_STATUSES = {
-    SubscriptionState.PAUSED: Status("Paused", Tone.NEUTRAL, "pause"),
-    SubscriptionState.RETRYING: Status("Retrying", Tone.WARNING, "retry"),
-    SubscriptionState.STOPPED: Status("Stopped", Tone.BAD, "stop"),
-}
 _BEHIND_LATE_SECONDS = 60.0
 
 
@@ -201,7 +196,7 @@ def _connections() -> Iterator[Connection]:
             kind="Subscriptions",
             name=row.name,
             detail=row.topic.name,
-            status=_STATUSES.get(SubscriptionState(row.state), Status("Running", Tone.GOOD)),
+            status=status_of(row),
             url=reverse("events:subscription", args=[row.pk]),
             last_success_at=row.last_success_at,
             last_failure_at=max(failures, default=None),

@@ -1,4 +1,4 @@
-"""Charts of series: how many of each kind, or how long things took. Drawn by a script, and told as a table without it."""
+"""Charts of series: how many of each kind, or how long things took. A script draws them; a table tells the same."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -363,6 +363,13 @@ class TestCountingAsThingsHappen:
         assert reading.of_scopes("counted")["a"].numbers == {"good": 60}
         assert reading.of_scopes("counted")["b"].durations.total == 0
 
+    def test_what_was_counted_before_the_first_roll_up_is_added_up_too(self, counted, moving_clock):
+        counting.add(counted, scope="a", kind="good", durations=[10])
+        moving_clock.move(timedelta(hours=5))
+        roll(counted)
+        moving_clock.move(timedelta(minutes=5))
+        assert reading.read("counted", SPAN_7D).total() == 1
+
     def test_nothing_is_no_row(self, counted):
         counting.add(counted, scope="a", kind="good", durations=[])
         assert not SeriesPeriod.objects.filter(series="counted").exists()

@@ -58,7 +58,8 @@ class Histogram:
 
     def merge(self, other: "Histogram") -> None:
         """Count everything that the other one has counted."""
-        for bucket, number in other._counts.items():
+        for text, number in other.as_json().items():
+            bucket = int(text)
             self._counts[bucket] = self._counts.get(bucket, 0) + number
 
     @property

@@ -21,7 +21,6 @@ __all__ = ["MOST_FRESH_ROWS", "Lately", "Reading", "day_against_day", "forget", 
 MOST_FRESH_ROWS = 20_000
 """The most raw rows that are read for the newest minutes of a chart."""
 _FRESH = timedelta(minutes=15)
-_LATE = timedelta(minutes=20)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +77,9 @@ def _read(series: Series, span: Span, scope: str) -> Reading:
     rows = SeriesPeriod.objects.filter(series=series.name, width_seconds=span.width, starts_at__gte=span.begin)
     if series.measure is not None or scope:
         rows = rows.filter(scope=scope)
+    if series.measure is not None and rolled_until is not None:
+        # What is rolled up meanwhile is read with the newest minutes.
+        rows = rows.filter(starts_at__lt=rolled_until)
     fresh, note = _fresh_samples(series, rolled_until, span.slot)
     if series.measure is None:
         fresh = _fresh_counts(series, span, scope, rolled_until)
@@ -99,7 +101,7 @@ def _fresh_samples(series: Series, rolled_until: datetime | None, slot: timedelt
     samples: Sequence[Sample] = list(islice(series.measure(begin, now), MOST_FRESH_ROWS + 1))
     if len(samples) > MOST_FRESH_ROWS:
         return {}, "The last minutes have so many rows that they are shown once they are rolled up."
-    if rolled_until is not None and now - rolled_until > _LATE:
+    if rolled_until is not None and now - rolled_until > _FRESH:
         return gathered(samples, slot), (
             f"Figures are rolled up until {rolled_until:%Y-%m-%d %H:%M} UTC. Is a worker running?"
         )

@@ -100,11 +100,18 @@ def _rolled_until(series: Series) -> datetime:
     found = SeriesProgress.objects.filter(series=series.name).first()
     if found is None:
         now = clock.now()
-        oldest = max(series.oldest() or now, now - timedelta(days=options.hours_days))
+        oldest = max(_oldest(series) or now, now - timedelta(days=options.hours_days))
         beginnings = [SeriesProgress(series=series.name, rolled_until=beginning(oldest, HOUR), rolled_at=now)]
         SeriesProgress.objects.bulk_create(beginnings, ignore_conflicts=True)
         found = SeriesProgress.objects.get(series=series.name)
     return found.rolled_until
+
+
+def _oldest(series: Series) -> datetime | None:
+    if series.measure is not None:
+        return series.oldest()
+    counted = SeriesPeriod.objects.filter(series=series.name, width_seconds=Width.FINE).order_by("starts_at")
+    return counted.values_list("starts_at", flat=True).first()
 
 
 def _hours_to_look_at_again(begin: datetime, end: datetime) -> Iterable[datetime]:
