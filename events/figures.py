@@ -75,7 +75,9 @@ def register() -> None:
     overview.register_home_chart(_by_kind)
     register_connections(_connections)
     register_limits(usage.limits)
-    register_broker(Broker(name="event_log", label="Event log", detail=_log_kind, ask=_ask_log))
+    register_broker(
+        Broker(name="event_log", label="Event log", url_name="events:monitor", detail=_log_kind, ask=_ask_log)
+    )
 
 
 def charts_of_monitor(span: Span) -> list[Chart]:

@@ -128,7 +128,8 @@ class JetStreamEventLog(DatabaseEventLog):
 
     # --- the stream ---------------------------------------------------------------------------------------------------
     def ask(self) -> None:
-        self._bridge.run(self._end)
+        # The stream itself is made with the first event.
+        self._bridge.run(lambda client: client.jetstream().account_info())
 
     def _prepare(self) -> None:
         if not self._largest:

@@ -18,6 +18,10 @@
     const at = new Date(seconds * 1000);
     return time === "00:00" ? `${DAYS[at.getUTCDay()]} ${at.getUTCDate()}` : time;
   };
+  const hasRoom = (plot, moment) => {
+    const { min, max } = plot.scales.x;
+    return ((max - moment) / (max - min)) * plot.width > 24;
+  };
   const spokenDuration = (milliseconds) => {
     if (milliseconds < 1000) return `${Math.round(milliseconds)} ms`;
     const seconds = milliseconds / 1000;
@@ -52,7 +56,7 @@
 
   // Bars are stacked: each is drawn as high as all up to it together, the highest first, so that the others cover it.
   const columns = (data) => {
-    if (data.form === "lines") return [data.moments, ...data.curves.map((curve) => curve.values)];
+    if (data.form === "lines") return [data.moments, ...data.curves.map((curve) => curve.values).reverse()];
     const sums = [];
     data.curves.forEach((curve, index) => {
       sums.push(curve.values.map((value, place) => (value || 0) + (index ? sums[index - 1][place] : 0)));
@@ -62,7 +66,8 @@
 
   const seriesOf = (data) => {
     if (data.form === "lines") {
-      return data.curves.map((curve, index) => ({
+      // The lowest percentile is drawn last: where several are the same, the rarer ones shine through its gaps.
+      const curves = data.curves.map((curve, index) => ({
         label: curve.label,
         stroke: () => colourOf(curve.tone),
         width: 2,
@@ -70,6 +75,7 @@
         spanGaps: false,
         points: { show: true, size: 4, fill: () => colourOf(curve.tone), filter: (plot, row, show) => (show ? alone(plot, row) : null) },
       }));
+      return curves.reverse();
     }
     const bars = uPlot.paths.bars({ size: [0.78, 40], align: 1 });
     return [...data.curves].reverse().map((curve) => ({
@@ -139,7 +145,8 @@
           space: 64,
           grid: { show: false },
           ticks: { show: false },
-          values: (_plot, moments) => moments.map(axisTime),
+          // What would stand at the very end has no room.
+          values: (plot, moments) => moments.map((moment) => (hasRoom(plot, moment) ? axisTime(moment) : "")),
         },
         {
           stroke: () => colourOf("axis"),

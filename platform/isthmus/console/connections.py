@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.urls import reverse
+
 from isthmus import clock
 from isthmus.console.rollups import counting, reading
 from isthmus.console.rollups.series import Kind, Series, register_series
@@ -59,6 +61,8 @@ class Broker:
     name: str
     """Short and stable: its answers are counted under it."""
     label: str
+    url_name: str
+    """The page that shows what leans on it."""
     detail: Callable[[], str]
     ask: Callable[[], object]
     """Returns when it is well; raises when it is not."""
@@ -146,7 +150,7 @@ def _broker_lines() -> Iterator[Connection]:
             name=broker.label,
             detail=broker.detail(),
             status=_broker_status(answered, failed),
-            url="",
+            url=reverse(broker.url_name),
             last_success_at=answered,
             last_failure_at=failed,
             p95_ms=measured.durations.percentile(95) if measured else None,

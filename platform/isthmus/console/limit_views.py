@@ -11,6 +11,7 @@ from isthmus.console.tones import Tone
 __all__ = ["limits", "tone_of"]
 
 _NEARLY, _ALMOST_ALL = 75, 95
+_AGES = {"days", "hours"}
 
 
 @require_safe
@@ -26,7 +27,7 @@ def limits(request: HttpRequest) -> HttpResponse:
 
 def tone_of(limit: Limit) -> Tone:
     """Return how near the end is. What is kept is meant to reach the age at which it goes."""
-    if limit.percent is None or limit.group == "Storage":
+    if limit.percent is None or limit.unit in _AGES:
         return Tone.NEUTRAL
     if limit.percent >= _ALMOST_ALL:
         return Tone.BAD

@@ -67,7 +67,9 @@ def register() -> None:
     overview.register_waiting(_waiting)
     overview.register_home_chart(_throughput)
     register_limits(_limits)
-    register_broker(Broker(name="jobs", label="Job broker", detail=_broker_kind, ask=_ask_broker))
+    register_broker(
+        Broker(name="jobs", label="Job broker", url_name="jobs:schedules", detail=_broker_kind, ask=_ask_broker)
+    )
 
 
 def charts_of(span: Span) -> list[Chart]:

@@ -229,7 +229,7 @@ class TestConnections:
             if not answers.pop(0):
                 raise ConnectionError("away")
 
-        broker = Broker(name="mine", label="My broker", detail=lambda: "a test", ask=ask)
+        broker = Broker(name="mine", label="My broker", url_name="jobs:schedules", detail=lambda: "a test", ask=ask)
         with connections.register_broker_temporarily(broker):
             assert line("Brokers", "My broker").status.label == "Not asked yet"
             roll_up_figures.enqueue()

@@ -77,7 +77,7 @@ def test_names_of_clients_come_from_the_same_list():
         ({"used": 150}, 75, 50, Tone.WARNING),
         ({"used": 190}, 95, 10, Tone.BAD),
         ({"used": 900}, 100, 0, Tone.BAD),
-        ({"used": 190, "group": "Storage"}, 95, 10, Tone.NEUTRAL),
+        ({"used": 190, "unit": "days"}, 95, 10, Tone.NEUTRAL),
         ({"used": None}, None, None, Tone.NEUTRAL),
         ({"maximum": None}, None, None, Tone.NEUTRAL),
     ],
@@ -114,6 +114,12 @@ def test_limits_of_destinations_with_what_is_under_way():
     at_once = found("Queued callouts to Acme_Bank at a time")
     assert (at_once.used, at_once.maximum) == (1, 4)
     assert found("Queued callouts to Acme_Bank").maximum == 2.5
+
+
+def test_the_size_of_the_database_is_told():
+    database = found("Database")
+    assert database.used > 100_000
+    assert database.unit == "bytes"
 
 
 def test_what_is_kept_is_told_by_its_oldest(moving_clock):
