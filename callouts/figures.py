@@ -69,7 +69,7 @@ def register() -> None:
 def charts_of_log(span: Span) -> list[Chart]:
     """Return the charts of the integration log."""
     return [
-        charts.counts("exchanges", EXCHANGES, span, title="Exchanges by outcome"),
+        charts.counts("exchanges", EXCHANGES, span, title="Exchanges"),
         _latency(span),
         charts.counts("causes", FAILURES, span, title="Callouts that went wrong, by cause"),
     ]
