@@ -15,7 +15,7 @@ from isthmus.access.client_address import is_inside
 from isthmus.named_locks import hold_one
 from isthmus.remembering import Remembered
 
-__all__ = ["admit", "forget_limits", "limits_in_force", "one_at_a_place", "within_time"]
+__all__ = ["admit", "forget_limits", "limits_in_force", "limits_with", "one_at_a_place", "within_time"]
 
 _remembered: Remembered[str, Limits | None] = Remembered(lambda: options.limits_seconds)
 _STEPS_BETWEEN_LOOKS = 20_000
@@ -23,10 +23,19 @@ _STEPS_BETWEEN_LOOKS = 20_000
 
 def limits_in_force(mapping: str, declared: Limits) -> Limits:
     """Return the limits of a resource: the settings', narrowed by the code's, replaced by the operator's."""
-    usual = Limits(max_body_bytes=options.max_body_bytes, max_seconds=options.max_seconds)
     set_by_operator = _remembered.get(mapping, lambda: _set_by_operator(mapping))
-    found = usual.overridden_by(declared)
+    found = _usual().overridden_by(declared)
     return found.overridden_by(set_by_operator) if set_by_operator else found
+
+
+def limits_with(declared: Limits, row: EndpointLimits | None) -> Limits:
+    """Return the limits of a resource like `limits_in_force`, with the operator's row at hand."""
+    found = _usual().overridden_by(declared)
+    return found.overridden_by(_limits_of(row)) if row else found
+
+
+def _usual() -> Limits:
+    return Limits(max_body_bytes=options.max_body_bytes, max_seconds=options.max_seconds)
 
 
 def forget_limits() -> None:
@@ -96,8 +105,10 @@ def _statements_end(seconds: float, ends_at: float) -> Iterator[None]:
 
 def _set_by_operator(mapping: str) -> Limits | None:
     row = EndpointLimits.objects.filter(mapping=mapping).first()
-    if row is None:
-        return None
+    return None if row is None else _limits_of(row)
+
+
+def _limits_of(row: EndpointLimits) -> Limits:
     ranges = tuple(line.strip() for line in (row.ip_ranges or "").splitlines() if line.strip())
     return Limits(
         max_body_bytes=row.max_body_bytes or None,

@@ -13,7 +13,7 @@ class ApexRestConfig(AppConfig):
     verbose_name = "REST endpoints"
 
     def ready(self) -> None:
-        from apexrest import console, listings
+        from apexrest import console, figures, listings
         from apexrest.door import PREFIX, Door
         from apexrest.idempotency import remove_expired_answers
         from isthmus.doors import register_door
@@ -29,6 +29,7 @@ class ApexRestConfig(AppConfig):
         )
         console.register()
         listings.register()
+        figures.register()
         door = Door()
         register_door(PREFIX, door, door.opens)
         register_schedule("Remove expired idempotency answers", remove_expired_answers, cron="41 * * * *")

@@ -18,13 +18,13 @@ from apexrest.admission import limits_in_force
 from apexrest.conf import options
 from apexrest.documentation.documents import document_of, versions
 from apexrest.documentation.reading import operations
+from apexrest.figures import charts_of_endpoint, charts_of_endpoints
 from apexrest.fuzzing import Verdict, code_digest
 from apexrest.models import FuzzVerdict
 from apexrest.querysets import Usage
 from apexrest.registry import Resource
 from apexrest.signatures import SAFE_METHODS
 from apexrest.test_writing import as_test
-from callouts import charts
 from callouts.console import status_of, title_of
 from callouts.models import IntegrationLogEntry
 from isthmus.access import api_use
@@ -32,6 +32,7 @@ from isthmus.access.api import AccessTokenAuthentication
 from isthmus.access.oauth.views import no_such_resource
 from isthmus.console.access import requires
 from isthmus.console.listing_views import exportable
+from isthmus.console.rollups import spans
 from isthmus.console.tones import Status, Tone
 
 __all__ = ["call_as_test", "document", "documentation", "endpoint", "endpoints", "openapi_document"]
@@ -120,6 +121,7 @@ def endpoint_rows() -> list[EndpointRow]:
 def endpoints(request: HttpRequest) -> HttpResponse:
     """List the endpoints with their use in the last 24 hours."""
     rows = endpoint_rows()
+    span = spans.chosen(request.GET)
     return render(
         request,
         "apexrest/endpoints.html",
@@ -128,6 +130,8 @@ def endpoints(request: HttpRequest) -> HttpResponse:
             "versions": versions(),
             "used": api_use.requests_in_24_hours(),
             "allowed": api_use.allowance(),
+            "charts": charts_of_endpoints(span),
+            "span": span,
         },
     )
 
@@ -141,6 +145,7 @@ def endpoint(request: HttpRequest, mapping: str) -> HttpResponse:
     entries = querysets.entries_of(resource)
     usage = querysets.usage_by_target(_DAY)
     last = [(entry, title_of(entry), status_of(entry)) for entry in entries[:_SHOWN]]
+    span = spans.chosen(request.GET)
     return render(
         request,
         "apexrest/endpoint.html",
@@ -148,7 +153,8 @@ def endpoint(request: HttpRequest, mapping: str) -> HttpResponse:
             "resource": resource,
             "methods": _methods(resource, usage),
             "percentiles": querysets.percentiles(entries),
-            "chart": charts.hourly(entries),
+            "charts": charts_of_endpoint(resource.mapping, span),
+            "span": span,
             "callers": querysets.callers_of([resource], _MONTH),
             "limits": limits_in_force(resource.mapping, resource.limits),
             "last": last,

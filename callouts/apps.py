@@ -19,6 +19,7 @@ class CalloutsConfig(AppConfig):
         from callouts import (
             console,
             destinations,
+            figures,
             listings,
             probes,
             provider_requests,
@@ -55,6 +56,7 @@ class CalloutsConfig(AppConfig):
                 signal.connect(lambda forget=forget, **_: forget(), sender=model, weak=False)
         console.register()
         listings.register()
+        figures.register()
 
 
 def _limits_of_job(_job: object) -> AbstractContextManager[None]:

@@ -1,4 +1,4 @@
-"""What callouts add to the console: the integration log's page, figures, metrics and time line entries."""
+"""What callouts add to the console: the integration log's page, metrics and time line entries."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
@@ -14,10 +14,10 @@ from isthmus import clock
 from isthmus.console import timeline
 from isthmus.console.live import few, newest, register_live
 from isthmus.console.references import as_uuid
-from isthmus.console.registry import Figure, Page, register_figures, register_metrics, register_page
+from isthmus.console.registry import Page, register_metrics, register_page
 from isthmus.console.tones import Status, Tone
 
-__all__ = ["entries_of", "figures", "metrics", "register", "status_of", "title_of"]
+__all__ = ["entries_of", "metrics", "register", "status_of", "title_of"]
 
 _STATUSES = {
     Outcome.SUCCEEDED: Status("Succeeded", Tone.GOOD),
@@ -34,7 +34,6 @@ def register() -> None:
     """Join the console; called once, when the app is ready."""
     register_page(Page("Integration log", "callouts:log", "exchange", 20))
     register_page(Page("Named credentials", "named_credentials:list", "lock", 45))
-    register_figures(figures)
     register_metrics(metrics)
     register_live("exchanges", live_mark)
     timeline.register_source(entries_of, finds=correlations_of, recent=latest)
@@ -78,33 +77,6 @@ def _path_of(url: str) -> str:
 def listed() -> QuerySet[IntegrationLogEntry]:
     """Return every entry with what lists show, and nothing large."""
     return IntegrationLogEntry.objects.defer(*_NOT_LISTED)
-
-
-def figures() -> Iterable[Figure]:
-    """Yield how many exchanges began in the last 24 hours, and how many wait for somebody's judgement."""
-    now = clock.now()
-    maybe_under_way = Q(duration_ms__isnull=True, started_at__gte=now - _longest())
-    counts = IntegrationLogEntry.objects.since(now - timedelta(hours=24)).aggregate(
-        outbound=Count("pk", filter=Q(direction=Direction.OUTBOUND)),
-        inbound=Count("pk", filter=Q(direction=Direction.INBOUND)),
-        failed_out=Count("pk", filter=Q(direction=Direction.OUTBOUND, outcome=Outcome.FAILED)),
-        failed_in=Count("pk", filter=Q(direction=Direction.INBOUND, outcome=Outcome.FAILED)),
-        in_doubt=Count("pk", filter=Q(outcome=Outcome.IN_DOUBT, resolution="") & ~maybe_under_way),
-    )
-    log = f"{reverse('callouts:log')}?since=24h"
-    yield _with_failures("Callouts", counts["outbound"], counts["failed_out"], f"{log}&direction=outbound")
-    yield _with_failures("Calls from outside", counts["inbound"], counts["failed_in"], f"{log}&direction=inbound")
-    in_doubt = counts["in_doubt"]
-    tone, hint = (Tone.WARNING, "sent, answer lost") if in_doubt else (Tone.GOOD, "every answer known")
-    yield Figure("In doubt", f"{in_doubt:,}", f"{log}&outcome=unresolved", tone, hint)
-
-
-def _with_failures(label: str, number: int, failed: int, url: str) -> Figure:
-    if not number:
-        return Figure(label, "0", url)
-    if failed:
-        return Figure(label, f"{number:,}", f"{url}&outcome=failed", Tone.BAD, f"{failed:,} failed")
-    return Figure(label, f"{number:,}", url, Tone.GOOD, "none failed")
 
 
 def metrics() -> Iterator[Metric]:

@@ -13,10 +13,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from callouts import charts, destinations
+from callouts import destinations
 from callouts.connection_tests import METHODS, try_connection
 from callouts.console import status_of, title_of
 from callouts.credential_health import breaker_status, health_of, success_rates
+from callouts.figures import charts_of_credential
 from callouts.models import Destination, IntegrationLogEntry, Outcome
 from callouts.queue.models import QueuedCallout
 from credentials.explain import explain, who_can_use
@@ -25,6 +26,7 @@ from credentials.origins import Origin
 from credentials.registry import get_protocol
 from isthmus.console.access import requires
 from isthmus.console.listing_views import exportable
+from isthmus.console.rollups import spans
 from isthmus.console.tones import Status, Tone
 
 __all__ = ["credential", "credentials", "destination", "listed_credentials", "shown_rows"]
@@ -116,6 +118,7 @@ def credential(request: HttpRequest, name: str) -> HttpResponse:
             outcome = try_connection(named, given["as_user"] or user, method=given["method"], path=given["path"])
     why = WhyForm(request.GET if "user" in request.GET else None)
     asked = why.cleaned_data["user"] if why.is_bound and why.is_valid() else None
+    span = spans.chosen(request.GET)
     context: dict[str, Any] = {
         "named": named,
         "status": _status(named),
@@ -130,6 +133,8 @@ def credential(request: HttpRequest, name: str) -> HttpResponse:
         "explanation": explain(named.name, asked) if asked else None,
         "entries": _latest(named),
         **_health(named),
+        "charts": charts_of_credential(named.name, span),
+        "span": span,
     }
     return render(request, "callouts/credential.html", context)
 
@@ -161,7 +166,6 @@ def _health(named: NamedCredential) -> dict[str, Any]:
         "health": health,
         "success_percent": _percent(health.success_rate),
         "breaker": breaker_status(health.destination),
-        "chart": charts.hourly(IntegrationLogEntry.objects.outbound().filter(named_credential=named.name)),
         "waiting": waiting.count(),
         "next_retry": waiting.filter(tries__gt=0).order_by("due_at").values_list("due_at", flat=True).first(),
         "is_closed": health.destination.breaker == "closed",

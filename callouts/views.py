@@ -10,15 +10,17 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from callouts import charts, integration_log
+from callouts import integration_log
 from callouts.console import listed, status_of, title_of
 from callouts.curl import as_curl
+from callouts.figures import charts_of_log
 from callouts.models import Direction, IntegrationLogEntry, Outcome, Resolution
 from isthmus.console.access import requires
 from isthmus.console.filters import FilterForm
 from isthmus.console.listing_views import exportable
 from isthmus.console.paging import newest_first
 from isthmus.console.references import as_uuid
+from isthmus.console.rollups import spans
 
 __all__ = ["LogFilters", "entry", "log", "resolve"]
 
@@ -73,8 +75,11 @@ def log(request: HttpRequest) -> HttpResponse:
     filters = LogFilters(request.GET)
     page = newest_first(filters.narrow(listed()), moment="started_at", cursor=request.GET.get("cursor", ""))
     rows = [(entry, title_of(entry), status_of(entry)) for entry in page.rows]
-    chart = charts.hourly(IntegrationLogEntry.objects.all())
-    return render(request, "callouts/log.html", {"filters": filters, "page": page, "rows": rows, "chart": chart})
+    span = spans.chosen(request.GET)
+    # Charts tell of everything: beside rows that were filtered or turned over they would mislead.
+    shown = [] if filters.is_narrowing or page.newer else charts_of_log(span)
+    context = {"filters": filters, "page": page, "rows": rows, "charts": shown, "span": span}
+    return render(request, "callouts/log.html", context)
 
 
 @require_safe

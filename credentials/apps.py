@@ -15,7 +15,7 @@ class CredentialsConfig(AppConfig):
     def ready(self) -> None:
         from django.contrib.auth import get_user_model
 
-        from credentials import auditing, probes, recent_resolutions
+        from credentials import auditing, figures, probes, recent_resolutions
         from credentials.checks import check_external_credentials
         from credentials.grants import PRINCIPAL
         from isthmus import health
@@ -26,6 +26,7 @@ class CredentialsConfig(AppConfig):
         health.register(probes.CERTIFICATES)
         health.register(probes.PRINCIPALS)
         auditing.connect()
+        figures.register()
         register_page(Page("My connections", "credentials:my_connections", "user", 60, permission_action=""))
         recent_resolutions.connect(*self.get_models(), Grant, PermissionSetAssignment, get_user_model())
         register_actions(

@@ -6,8 +6,8 @@ from credentials import views
 
 app_name = "credentials"
 urlpatterns = [
-    path("connections/", views.my_connections, name="my_connections"),
-    path("connections/<int:principal_id>/connect/", views.start, name="connect"),
-    path("connections/<int:principal_id>/disconnect/", views.end, name="disconnect"),
+    path("my-connections/", views.my_connections, name="my_connections"),
+    path("my-connections/<int:principal_id>/connect/", views.start, name="connect"),
+    path("my-connections/<int:principal_id>/disconnect/", views.end, name="disconnect"),
     path("services/authcallback/<str:name>", views.callback, name="callback"),
 ]

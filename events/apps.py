@@ -15,6 +15,7 @@ class EventsConfig(AppConfig):
         from events import (
             checks,
             console,
+            figures,
             grants,
             listings,
             made_definitions,
@@ -23,9 +24,7 @@ class EventsConfig(AppConfig):
             registry,
             sobjects,
             told_schemas,
-            usage,
         )
-        from isthmus.access.limits import register_limits
         from isthmus.access.registry import register_grant_kind
         from isthmus.audit.registry import AuditAction, register_actions
         from isthmus.objects import catalogue
@@ -44,7 +43,6 @@ class EventsConfig(AppConfig):
         credential_events.connect()
         tracking_switched.connect(migrations_done.follow_tracking, dispatch_uid="events.tracking")
         register_grant_kind(grants.EVENT_GRANTS)
-        register_limits(usage.limits)
         register_event_schemas(told_schemas)
         register_actions(
             AuditAction(name="events.subscription_paused", label="Subscription paused"),
@@ -61,5 +59,6 @@ class EventsConfig(AppConfig):
         probes.register()
         console.register()
         listings.register()
+        figures.register()
         django_checks.register(checks.check_event_log)
         post_migrate.connect(migrations_done.synchronise_tables, sender=self, dispatch_uid="events.synchronise")

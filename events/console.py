@@ -1,8 +1,7 @@
-"""What events add to the console: their page, figures, metrics and time line entries."""
+"""What events add to the console: their page, metrics and time line entries."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import timedelta
 
 from django.db.models import Count, Q, QuerySet, Sum
 from django.urls import reverse
@@ -19,11 +18,10 @@ from events.models import (
     Topic,
     TopicKind,
 )
-from isthmus import clock
 from isthmus.console import timeline
 from isthmus.console.live import few, newest, register_live
 from isthmus.console.references import as_uuid
-from isthmus.console.registry import Figure, Page, register_figures, register_metrics, register_page
+from isthmus.console.registry import Page, register_metrics, register_page
 from isthmus.console.tones import Status, Tone
 from isthmus.objects.capture.shaping import as_changes, readable
 from isthmus.objects.errors import MalformedId
@@ -31,7 +29,7 @@ from isthmus.objects.models import RawChange
 from isthmus.objects.record_ids import decode
 from isthmus.objects.registry import object_of_prefix
 
-__all__ = ["figures", "listed", "metrics", "register", "status_of"]
+__all__ = ["listed", "metrics", "register", "status_of"]
 
 _STATUSES = {
     SubscriptionState.RUNNING: Status("Running", Tone.GOOD),
@@ -46,7 +44,6 @@ _WAITING = Status("Waits for the relay", Tone.WAITING)
 def register() -> None:
     """Join the console; called once, when the app is ready."""
     register_page(Page("Event monitor", "events:monitor", "broadcast", 40))
-    register_figures(figures)
     register_metrics(metrics)
     register_live("events", live_mark, channels=(LOGGED,))
     register_live("subscriptions", live_mark_of_subscriptions)
@@ -81,18 +78,6 @@ def status_of(subscription: Subscription) -> Status:
 def listed() -> QuerySet[EventLogEntry]:
     """Return the kept events with what lists show, and no payload."""
     return EventLogEntry.objects.select_related("topic").defer("payload")
-
-
-def figures() -> Iterable[Figure]:
-    """Yield how many events entered the log in the last 24 hours, and what does not get on."""
-    published = EventLogEntry.objects.filter(published_at__gte=clock.now() - timedelta(hours=24)).count()
-    yield Figure("Events published", f"{published:,}", f"{reverse('events:log')}?since=24h")
-    stuck = Subscription.objects.filter(state__in=[SubscriptionState.RETRYING, SubscriptionState.STOPPED]).count()
-    tone, hint = (Tone.WARNING, "retrying or stopped") if stuck else (Tone.NEUTRAL, "")
-    yield Figure("Subscriptions held up", f"{stuck:,}", reverse("events:monitor"), tone, hint)
-    parked = ParkedEvent.objects.filter(state=ParkedState.PARKED).count()
-    tone, hint = (Tone.WARNING, "wait for a decision") if parked else (Tone.NEUTRAL, "")
-    yield Figure("Events parked", f"{parked:,}", reverse("events:parked"), tone, hint)
 
 
 def metrics() -> Iterator[Metric]:

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 
-from events import gaps, parking
+from events import figures, gaps, parking
 from events.calling import call, prepare
 from events.conf import options
 from events.errors import PoisonousEvent, ReplayIdExpired, Retryable, TooManyPoisonous, UnknownRunAsUser
@@ -108,6 +108,7 @@ def _handle_batch(event_log: EventLog, subscriber: Subscriber, attempt: _Attempt
         return 0
     attempt.called = True
     progress = _handle(subscriber, subscription, events)
+    figures.count_delivered(subscription.name, events[: progress.moved], has_failed=progress.failure is not None)
     if progress.cursor is not None:
         subscription.cursor = progress.cursor
     if isinstance(progress.failure, PoisonousEvent):

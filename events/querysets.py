@@ -54,6 +54,11 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
             parked=Count("parked_events", filter=Q(parked_events__state="parked")),
         )
 
+    def behind(self) -> "SubscriptionQuerySet":
+        """Keep those that have an event to handle; `waiting_since`: when the oldest of them entered the log."""
+        oldest = _entries_after_cursor().order_by("replay_id").values("published_at")[:1]
+        return self.annotate(waiting_since=Subquery(oldest)).filter(waiting_since__isnull=False)
+
     def due(self, now: datetime) -> "SubscriptionQuerySet":
         """Keep those that may be tried now."""
         return self.filter(Q(state="running") | Q(state="retrying", next_attempt_at__lte=now))

@@ -6,6 +6,7 @@ processes publish within that second, and publishing costs no query.
 """
 
 import threading
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from django.db.models import F, Sum
@@ -13,7 +14,7 @@ from django.db.models import F, Sum
 from events.conf import options
 from events.models import EventUsage, OutboxEvent, Topic, TopicKind
 from isthmus import clock
-from isthmus.access.limits import UNLIMITED
+from isthmus.access.limits import Limit
 
 __all__ = ["Allocation", "allocations", "count_published", "forget", "limits", "published_this_hour", "take"]
 
@@ -58,17 +59,66 @@ def allocations() -> list[Allocation]:
     ]
 
 
-def limits() -> dict[str, tuple[int, int]]:
-    """Return the allocations and what is left of them, under the names that clients know."""
-    hourly, daily = (
-        (found.limit, found.remaining) if found.remaining is not None else (UNLIMITED, UNLIMITED)
-        for found in allocations()
+def limits() -> list[Limit]:
+    """Return the allocations and how much of them is used, and what else bounds events."""
+    hourly, daily = allocations()
+    return [
+        _published(hourly, "hour", "HOURLY", ("HourlyPublishedPlatformEvents", _STANDARD_HOURLY)),
+        _published(daily, "day", "DAILY", ("DailyStandardVolumePlatformEvents",)),
+        Limit(
+            group="Events",
+            label="Size of an event",
+            maximum=options.max_event_bytes,
+            used=None,
+            per="one event",
+            unit="bytes",
+            setting="ISTHMUS_EVENTS_MAX_EVENT_BYTES",
+            when_reached="Publishing it fails with LIMIT_EXCEEDED; a change event gives way to a gap event.",
+        ),
+        *_kept(),
+    ]
+
+
+_STANDARD_HOURLY = "HourlyPublishedStandardVolumePlatformEvents"
+
+
+def _published(found: Allocation, window: str, setting: str, names: tuple[str, ...]) -> Limit:
+    return Limit(
+        group="Events",
+        label=f"Platform events published in this {window}",
+        maximum=found.limit or None,
+        used=found.used,
+        per=f"one {window} (UTC)",
+        setting=f"ISTHMUS_EVENTS_{setting}_PUBLISH_ALLOCATION",
+        when_reached=f"Publishing fails with LIMIT_EXCEEDED until the {window} is over.",
+        names=names,
+        begins_anew_at=found.window_ends_at,
     )
-    return {
-        "HourlyPublishedPlatformEvents": hourly,
-        "HourlyPublishedStandardVolumePlatformEvents": hourly,
-        "DailyStandardVolumePlatformEvents": daily,
-    }
+
+
+def _kept() -> Iterator[Limit]:
+    """Yield what is kept of topics whose size is bounded."""
+    for topic in Topic.objects.filter(retention_bytes__gt=0):
+        yield Limit(
+            group="Events",
+            label=f"Kept events of {topic.name}",
+            maximum=topic.retention_bytes,
+            used=topic.kept_bytes,
+            per="the topic",
+            unit="bytes",
+            setting="the event's definition, in code or in the set-up",
+            when_reached="The oldest events are removed, as far as our own subscriptions have handled them.",
+        )
+    yield Limit(
+        group="Storage",
+        label="Published events",
+        maximum=options.retention_hours,
+        used=None,
+        per="one event, where its topic says nothing else",
+        unit="hours",
+        setting="ISTHMUS_EVENTS_RETENTION_HOURS",
+        when_reached="It is removed, as far as our own subscriptions have handled it.",
+    )
 
 
 def published_this_hour() -> dict[str, int]:

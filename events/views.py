@@ -11,12 +11,13 @@ from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from events import actions, charts, parking, registry
+from events import actions, parking, registry
 from events.actions.steering import Place
 from events.channels import carrying
 from events.conf import options
 from events.console import listed, status_of
 from events.errors import EventError, SkipRefused
+from events.figures import charts_of_log, charts_of_monitor
 from events.logs import get_event_log
 from events.models import EventDefinition, EventLogEntry, OutboxEvent, ParkedEvent, ParkedState, Subscription, Topic
 from events.publish_form import PublishForm
@@ -28,6 +29,7 @@ from isthmus.console.filters import FilterForm
 from isthmus.console.listing_views import exportable
 from isthmus.console.paging import newest_first
 from isthmus.console.references import as_uuid
+from isthmus.console.rollups import spans
 from isthmus.objects.models import RawChange
 
 __all__ = [
@@ -110,6 +112,7 @@ def monitor(request: HttpRequest) -> HttpResponse:
     """Show subscriptions with their lag, topics, allocations, and what waits for the relay."""
     definitions = {definition.topic_id: definition for definition in EventDefinition.objects.all()}
     hour = published_this_hour()
+    span = spans.chosen(request.GET)
     context = {
         "subscriptions": [(row, status_of(row)) for row in Subscription.objects.with_lag()],
         "topics": [
@@ -120,7 +123,8 @@ def monitor(request: HttpRequest) -> HttpResponse:
         "waiting_events": OutboxEvent.objects.count(),
         "waiting_changes": RawChange.objects.count(),
         "default_retention_hours": options.retention_hours,
-        "chart": charts.published(),
+        "charts": charts_of_monitor(span),
+        "span": span,
         "tab": "monitor",
     }
     return render(request, "events/monitor.html", context)
@@ -161,8 +165,10 @@ def log(request: HttpRequest) -> HttpResponse:
     filters = EventFilters(request.GET)
     chosen = filters.narrow(listed())
     page = newest_first(chosen, moment=None, cursor=request.GET.get("cursor", ""))
-    chart = charts.published(filters.given("topic").rpartition("/")[2])
-    return render(request, "events/log.html", {"filters": filters, "page": page, "chart": chart, "tab": "log"})
+    span = spans.chosen(request.GET)
+    shown = [] if page.newer else charts_of_log(filters.given("topic").rpartition("/")[2], span)
+    context = {"filters": filters, "page": page, "charts": shown, "span": span, "tab": "log"}
+    return render(request, "events/log.html", context)
 
 
 @require_safe

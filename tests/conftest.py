@@ -20,6 +20,7 @@ os.environ.setdefault("ISTHMUS_ACCESS_REMEMBERED_SECONDS", "0")
 os.environ.setdefault("ISTHMUS_ACCESS_USE_FLUSH_SECONDS", "0")
 os.environ.setdefault("ISTHMUS_APEXREST_LIMITS_SECONDS", "0")
 os.environ.setdefault("ISTHMUS_OBJECTS_SHARING_SECONDS", "0")
+os.environ.setdefault("ISTHMUS_CONSOLE_CHART_SECONDS", "0")
 
 from django.conf import settings
 from django.db import connection

@@ -381,6 +381,8 @@ def page_addresses(made: dict[str, object]) -> dict[str, str]:
         "home": "/",
         "search": "/search/?q=a+b",
         "time-line": "/timeline/correlation-1",
+        "connections": "/connections/",
+        "limits": "/limits/",
         "why": f"/access/why/?user={made['call'].user_id}&action=object.read&target={HOSTILE}",
         "jobs": "/operations/",
         "job": f"/operations/{made['job'].pk}/",

@@ -13,7 +13,7 @@ class ExternalServicesConfig(AppConfig):
         from callouts.callbacks import conf  # noqa: F401 - declares options, which the checks must know
         from callouts.callbacks.adopting import Adopter
         from callouts.callbacks.door import PREFIX, Door
-        from callouts.external_services import console, listings
+        from callouts.external_services import console, figures, listings
         from callouts.external_services.access import EXTERNAL_SERVICE
         from isthmus.access.registry import register_grant_kind
         from isthmus.audit.registry import AuditAction, register_actions
@@ -33,5 +33,6 @@ class ExternalServicesConfig(AppConfig):
         )
         console.register()
         listings.register()
+        figures.register()
         # Handlers are found by their dotted path; importing them now shows a broken one at the start.
         autodiscover_modules("callbacks")

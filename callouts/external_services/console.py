@@ -1,22 +1,20 @@
-"""What external services add to the console: their pages, figures, metrics and time line entries."""
+"""What external services add to the console: their pages, metrics and time line entries."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db.models import Count, Max, Q, QuerySet, Sum
 from django.urls import reverse
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from callouts.external_services.models import CallbackReceipt, Invocation, InvocationState, ReceiptState
-from isthmus import clock
 from isthmus.console import timeline
 from isthmus.console.live import few, newest, register_live
 from isthmus.console.references import as_uuid
-from isthmus.console.registry import Figure, Page, register_figures, register_metrics, register_page
+from isthmus.console.registry import Page, register_metrics, register_page
 from isthmus.console.tones import Status, Tone
 
 __all__ = [
-    "figures",
     "listed_invocations",
     "listed_receipts",
     "metrics",
@@ -48,7 +46,6 @@ _RECEIPT_STATUSES = {
 def register() -> None:
     """Join the console; called once, when the app is ready."""
     register_page(Page("External services", "external_services:list", "plug", 30))
-    register_figures(figures)
     register_metrics(metrics)
     register_live("invocations", live_mark)
     register_live("callbacks", live_mark_of_callbacks)
@@ -116,24 +113,6 @@ def listed_receipts() -> QuerySet[CallbackReceipt]:
         "invocation__service__name",
         "invocation__service__label",
     )
-
-
-def figures() -> Iterable[Figure]:
-    """Yield the invocations that wait now, and the callbacks of the last 24 hours."""
-    invocations = reverse("external_services:invocations")
-    waiting = Invocation.objects.waiting().count()
-    tone, hint = (Tone.WAITING, "not finished yet") if waiting else (Tone.NEUTRAL, "")
-    yield Figure("Waiting for a callback", f"{waiting:,}", f"{invocations}?state=open", tone, hint)
-    counts = CallbackReceipt.objects.filter(received_at__gte=clock.now() - timedelta(hours=24)).aggregate(
-        received=Count("pk"),
-        odd=Count("pk", filter=~Q(state__in=[ReceiptState.RECEIVED, ReceiptState.PROCESSED, ReceiptState.REPEATED])),
-    )
-    receipts = f"{reverse('external_services:receipts')}?since=24h"
-    if counts["odd"]:
-        hint = f"{counts['odd']:,} to look at"
-        yield Figure("Callbacks", f"{counts['received']:,}", f"{receipts}&state=attention", Tone.WARNING, hint)
-    else:
-        yield Figure("Callbacks", f"{counts['received']:,}", receipts)
 
 
 def metrics() -> Iterator[Metric]:

@@ -10,7 +10,7 @@ class CalloutQueueConfig(AppConfig):
     verbose_name = "Queued callouts"
 
     def ready(self) -> None:
-        from callouts.queue import console, listings, releasing
+        from callouts.queue import console, figures, listings, releasing
         from callouts.queue.checks import check_pool
         from callouts.queue.cleaning import remove_ended
         from callouts.queue.dispatching import Dispatcher
@@ -39,3 +39,4 @@ class CalloutQueueConfig(AppConfig):
         releasing.connect()
         console.register()
         listings.register()
+        figures.register()

@@ -1,4 +1,4 @@
-"""What queued callouts add to the console: their pages, figures, metrics and time line entries."""
+"""What queued callouts add to the console: their pages, metrics and time line entries."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
@@ -8,11 +8,11 @@ from django.urls import reverse
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from callouts.queue.models import BatchState, CalloutBatch, QueuedCallout
-from callouts.queue.states import AWAITS_DECISION, NOT_ENDED, QueueState
+from callouts.queue.states import QueueState
 from isthmus import clock, health
 from isthmus.console import timeline
 from isthmus.console.live import few, newest, register_live
-from isthmus.console.registry import Figure, Page, register_figures, register_metrics, register_page
+from isthmus.console.registry import Page, register_metrics, register_page
 from isthmus.console.tones import Status, Tone
 from isthmus.health import Health, Probe
 
@@ -41,7 +41,6 @@ _LATE = timedelta(minutes=5)
 def register() -> None:
     """Join the console; called once, when the app is ready."""
     register_page(Page("Queued callouts", "callout_queue:list", "inbox", 25))
-    register_figures(figures)
     register_metrics(metrics)
     register_live("queued-callouts", live_mark)
     health.register(Probe(name="callout_queue", label="Queued callouts", ask=_ask, required=False))
@@ -74,22 +73,6 @@ def batch_status(batch: CalloutBatch) -> Status:
 def listed() -> QuerySet[QueuedCallout]:
     """Return every queued callout with what lists show, and nothing large."""
     return QueuedCallout.objects.defer("headers", "body", "context", "answer_headers", "answer_body")
-
-
-def figures() -> Iterable[Figure]:
-    """Yield what waits to be sent, and what waits for somebody's decision."""
-    counts = QueuedCallout.objects.filter(Q(state__in=NOT_ENDED) | Q(state__in=AWAITS_DECISION)).aggregate(
-        waiting=Count("pk", filter=Q(state__in=NOT_ENDED)),
-        held=Count("pk", filter=Q(state=QueueState.HELD)),
-        dead=Count("pk", filter=Q(state__in=AWAITS_DECISION)),
-    )
-    url = reverse("callout_queue:list")
-    hint = f"{counts['held']:,} held" if counts["held"] else "not sent yet" if counts["waiting"] else ""
-    tone = Tone.WARNING if counts["held"] else Tone.WAITING if counts["waiting"] else Tone.NEUTRAL
-    yield Figure("Queued callouts", f"{counts['waiting']:,}", f"{url}?state=open", tone, hint)
-    dead = counts["dead"]
-    tone, hint = (Tone.BAD, "wait for a decision") if dead else (Tone.GOOD, "none to decide")
-    yield Figure("Dead letters", f"{dead:,}", f"{url}?state=dead", tone, hint)
 
 
 def metrics() -> Iterator[Metric]:

@@ -170,6 +170,10 @@ class EventLog(ABC):
     def newest(self) -> int:
         """Return the replay id of the newest event of all topics; 0 when there was none."""
 
+    def ask(self) -> None:
+        """Return if the log answers. Raises `EventLogUnavailable`, or an error of the database."""
+        self.newest()
+
     @abstractmethod
     def _read(self, topics: Sequence[str], *, after: int, limit: int) -> tuple[list[Event], Mapping[str, Ends]]:
         """Return up to `limit` events of these topics after `after`, and the ends, not older than the events."""

@@ -127,6 +127,10 @@ class JetStreamEventLog(DatabaseEventLog):
         return self._with_payloads([found])[0] if found is not None else None
 
     # --- the stream ---------------------------------------------------------------------------------------------------
+    def ask(self) -> None:
+        # The stream itself is made with the first event.
+        self._bridge.run(lambda client: client.jetstream().account_info())
+
     def _prepare(self) -> None:
         if not self._largest:
             self._largest = self._bridge.run(self._make_stream)

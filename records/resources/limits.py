@@ -5,7 +5,7 @@ Salesforce: https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_
 
 from django.contrib.auth.models import AbstractUser
 
-from isthmus.access.limits import UNLIMITED, all_limits
+from isthmus.access.limits import UNLIMITED, told_to_clients
 from isthmus.objects import sharing
 from isthmus.objects.object_types import ObjectType
 from isthmus.objects.reading import live_rows
@@ -30,7 +30,7 @@ _NOT_LIMITED = (
 
 def limits(_call: Call) -> Answer:
     """Tell every limit with what is left of it."""
-    found = {**dict.fromkeys(_NOT_LIMITED, (UNLIMITED, UNLIMITED)), **all_limits()}
+    found = {**dict.fromkeys(_NOT_LIMITED, (UNLIMITED, UNLIMITED)), **told_to_clients()}
     return Answer(body={name: {"Max": found[name][0], "Remaining": found[name][1]} for name in sorted(found)})
 
 

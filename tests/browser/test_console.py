@@ -9,6 +9,7 @@ from django.contrib.sessions.models import Session
 from playwright.sync_api import expect
 
 from isthmus import clock
+from isthmus.console.rollups import rolling
 from isthmus.jobs.models import Job
 from tests import console_samples as samples
 
@@ -387,3 +388,80 @@ def test_signing_out_ends_the_session(new_tab, operating_user):
     expect(tab.page.get_by_role("heading", name="Sign in")).to_be_visible()
     tab.open("/operations/")
     expect(tab.page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+class TestCharts:
+    @pytest.fixture
+    def tab(self, new_tab, operating_user):
+        now = clock.now()
+        for minutes in (1, 2, 30, 90):
+            samples.make_job(state="Completed", error="", started_at=now, finished_at=now - timedelta(minutes=minutes))
+        for _ in rolling.roll_up_everything():
+            pass
+        tab = new_tab()
+        tab.sign_in(operating_user)
+        tab.open("/operations/?span=1h")
+        return tab
+
+    def first(self, tab):
+        return tab.page.get_by_role("group", name="Operations ended")
+
+    def test_a_chart_is_drawn_and_read_with_the_keyboard(self, tab):
+        chart = self.first(tab)
+        expect(chart.locator("canvas")).to_be_visible()
+        readout = tab.page.locator("#chart-throughput [data-chart-readout]")
+        chart.focus()
+        tab.page.keyboard.press("End")
+        newest = readout.text_content()
+        tab.page.keyboard.press("Home")
+        assert readout.text_content() != newest
+        texts = set()
+        for _ in range(12):
+            tab.page.keyboard.press("ArrowRight")
+            texts.add(readout.text_content())
+        assert any("completed" in text for text in texts)
+        expect(readout).to_have_attribute("role", "status")
+
+    def test_the_drawing_stays_when_the_live_part_is_read_again(self, tab):
+        """The same canvas moves into the new part, with new numbers; an opened table stays open."""
+        tab.page.locator("#chart-throughput canvas").evaluate("canvas => { window.drawing = canvas; }")
+        tab.page.locator("#chart-throughput summary").click()
+        samples.make_job(state="Completed", error="", started_at=clock.now(), finished_at=clock.now())
+        tab.page.locator("h1").click()
+        tab.page.evaluate("document.activeElement.blur()")
+        expect(tab.page.locator("#chart-throughput-summary")).to_contain_text("4 completed")
+        assert tab.page.evaluate("window.drawing === document.querySelector('#chart-throughput canvas')")
+        expect(tab.page.locator("#chart-throughput table")).to_be_visible()
+
+    def test_colours_follow_the_theme(self, tab):
+        def pixels():
+            return self.first(tab).locator("canvas").evaluate("canvas => canvas.toDataURL()")
+
+        before = pixels()
+        tab.page.emulate_media(color_scheme="dark")
+        tab.page.wait_for_timeout(200)
+        assert pixels() != before
+
+    def test_a_span_is_an_address(self, tab):
+        tab.page.get_by_role("link", name="7d").click()
+        expect(tab.page).to_have_url(re.compile(r"span=7d"))
+        expect(tab.page.locator("#chart-throughput-summary")).to_contain_text("the last 7 days: 4 completed")
+
+    def test_a_finger_points_at_a_bar(self, new_tab, operating_user, tab):
+        narrow = new_tab(width=390, has_touch=True)
+        narrow.sign_in(operating_user)
+        narrow.open("/operations/?span=1h")
+        narrow.page.locator("#chart-throughput .u-over").tap(position={"x": 5, "y": 20})
+        pointed = narrow.page.locator("#chart-throughput [data-chart-readout]").text_content()
+        narrow.page.locator("#chart-throughput .u-over").tap(position={"x": 200, "y": 20})
+        assert narrow.page.locator("#chart-throughput [data-chart-readout]").text_content() != pointed
+
+    def test_without_scripts_the_table_has_the_numbers(self, new_tab, operating_user, tab):
+        cookies = tab.page.context.cookies()
+        plain = new_tab(java_script_enabled=False)
+        plain.page.context.add_cookies(cookies)
+        plain.open("/operations/?span=1h")
+        assert plain.page.locator("[data-chart]").first.is_hidden()
+        plain.page.locator("#chart-throughput summary").click()
+        assert "completed" in plain.page.locator("#chart-throughput thead").inner_text()
+        assert plain.page.locator("#chart-throughput tbody tr").count() >= 2

@@ -57,6 +57,6 @@ def test_from_nothing_to_a_tested_connection(new_tab, system):
     assert page.get_by_text("through Desk").first.is_visible()
     narrow = new_tab(width=390, color_scheme="dark")
     narrow.sign_in(User.objects.get(username="root"))
-    for address in ("/named-credentials/", "/named-credentials/Warehouse/", "/connections/"):
+    for address in ("/named-credentials/", "/named-credentials/Warehouse/", "/my-connections/"):
         assert narrow.open(address).status == 200
         assert narrow.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, address

@@ -16,6 +16,7 @@ from django.http import HttpResponseBase
 from isthmus import clock
 from isthmus.access.conf import AccessOptions
 from isthmus.access.errors import ApiLimitReached
+from isthmus.access.limits import Limit
 from isthmus.access.models import ApiClient, ApiUse
 from isthmus.logs import get_logger
 from isthmus.remembering import Remembered
@@ -166,9 +167,20 @@ def requests_in_24_hours() -> int:
     return _tally.used()
 
 
-def limits() -> dict[str, tuple[int, int]]:
-    """Return the allowance and what is left of it, under the name that clients know."""
-    return {"DailyApiRequests": (allowance(), max(0, allowance() - requests_in_24_hours()))}
+def limits() -> list[Limit]:
+    """Return the allowance and how much of it is used."""
+    return [
+        Limit(
+            group="API",
+            label="Requests to the API",
+            maximum=allowance(),
+            used=requests_in_24_hours(),
+            per="24 hours, all clients together",
+            setting="ISTHMUS_ACCESS_DAILY_API_REQUESTS",
+            when_reached="Requests are answered with 403 REQUEST_LIMIT_EXCEEDED until older ones are a day ago.",
+            names=("DailyApiRequests",),
+        )
+    ]
 
 
 def require_allowance() -> None:

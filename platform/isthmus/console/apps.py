@@ -11,9 +11,19 @@ class ConsoleConfig(AppConfig):
     verbose_name = "Console"
 
     def ready(self) -> None:
+        from isthmus.access.limits import register_limits
         from isthmus.access.registry import GrantKind, register_grant_kind
         from isthmus.audit.registry import AuditAction, register_actions
-        from isthmus.console import access, bulk_progress, live_streams, probes
+        from isthmus.console import (
+            access,
+            api_client_needs,
+            bulk_progress,
+            connections,
+            live_streams,
+            overview,
+            probes,
+            storage_limits,
+        )
         from isthmus.console.live import register_live
         from isthmus.console.registry import Page, register_page
         from isthmus.doors import register_door
@@ -28,10 +38,15 @@ class ConsoleConfig(AppConfig):
             )
         )
         register_page(Page("Home", "console:home", "home", 0))
+        register_page(Page("Connections", "console:connections", "link", 42))
+        register_page(Page("Limits", "console:limits", "gauge", 70))
         register_page(Page("Access", "console:why", "question", 80))
         register_live("health", probes.turn_of_health)
         register_live("bulk", bulk_progress.live_mark)
         register_actions(AuditAction(name="console.bulk_asked", label="Bulk action asked for"))
         door = live_streams.LiveDoor()
         register_door(live_streams.PREFIX, door, door.opens)
+        overview.register_needs(api_client_needs.client_needs)
+        register_limits(storage_limits.storage_limits)
+        connections.register_series_of_brokers()
         health.register(health.Probe(name="database", label="Database", ask=probes.ask_database))

@@ -1,11 +1,12 @@
-"""Bulk actions that somebody asked for, and the rows that could not be acted on."""
+"""Bulk actions that somebody asked for, and the rows that could not be acted on; figures are beside (`rollups`)."""
 
 from django.conf import settings
 from django.db import models
 
 from isthmus import clock, ids
+from isthmus.console.rollups.models import SeriesPeriod, SeriesProgress, Width
 
-__all__ = ["BulkOperation", "BulkRefusal"]
+__all__ = ["BulkOperation", "BulkRefusal", "SeriesPeriod", "SeriesProgress", "Width"]
 
 
 class BulkOperation(models.Model):

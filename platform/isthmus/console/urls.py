@@ -2,13 +2,24 @@
 
 from django.urls import URLPattern, path
 
-from isthmus.console import bulk_views, explain_view, health_views, listing_views, live_streams, views
+from isthmus.console import (
+    bulk_views,
+    connection_views,
+    explain_view,
+    health_views,
+    limit_views,
+    listing_views,
+    live_streams,
+    views,
+)
 
 app_name = "console"
 urlpatterns: list[URLPattern] = [
     path("", views.home, name="home"),
     path("sign-in/", views.SignIn.as_view(), name="login"),
     path("sign-out/", views.SignOut.as_view(), name="logout"),
+    path("connections/", connection_views.connections, name="connections"),
+    path("limits/", limit_views.limits, name="limits"),
     path("search/", views.search, name="search"),
     path("live/", live_streams.live, name="live"),
     path("access/why/", explain_view.why, name="why"),

@@ -6,8 +6,9 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from isthmus import correlation, health
-from isthmus.console import registry, timeline
+from isthmus.console import overview, registry, timeline
 from isthmus.console.access import requires
+from isthmus.console.rollups import spans
 from isthmus.console.tones import Status, Tone
 
 __all__ = ["SignIn", "SignOut", "home", "search", "time_line"]
@@ -29,9 +30,10 @@ class SignOut(auth_views.LogoutView):
 @require_safe
 @requires("view")
 def home(request: HttpRequest) -> HttpResponse:
-    """Show how every part is, today's figures, and what happened last."""
+    """Show what needs a person, how every part is, today against yesterday, what waits, and what happened last."""
     probes = [(probe, state, _status_of(probe, state)) for probe, state in health.probe_all()]
     unwell = [probe for probe, state, _ in probes if not state.ok]
+    span = spans.chosen(request.GET)
     return render(
         request,
         "console/home.html",
@@ -39,7 +41,12 @@ def home(request: HttpRequest) -> HttpResponse:
             "probes": probes,
             "unwell": unwell,
             "is_ready": not any(probe.required for probe in unwell),
+            "needs": overview.all_needs(),
+            "comparisons": overview.comparisons(),
             "figures": registry.all_figures(),
+            "waiting": overview.all_waiting(),
+            "charts": overview.home_charts(span),
+            "span": span,
             "latest": timeline.latest(LATEST_SHOWN),
         },
     )

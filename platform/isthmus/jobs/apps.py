@@ -11,7 +11,7 @@ class JobsConfig(AppConfig):
 
     def ready(self) -> None:
         from isthmus.console.bulk import install_runner
-        from isthmus.jobs import bells, console, listings, probes
+        from isthmus.jobs import bells, console, figures, listings, probes
         from isthmus.jobs.bulk import BulkRunner, remove_old_bulk_actions
         from isthmus.jobs.django_q_engine import DjangoQBell
         from isthmus.jobs.schedules import register_schedule
@@ -22,4 +22,5 @@ class JobsConfig(AppConfig):
         listings.register()
         install_runner(BulkRunner())
         register_schedule("Remove old bulk actions", remove_old_bulk_actions, cron="23 3 * * *")
+        figures.register()
         autodiscover_modules("jobs")

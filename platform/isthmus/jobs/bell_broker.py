@@ -46,6 +46,10 @@ class BellBroker(_Broker, ABC):  # type: ignore[misc]  # django-q2 has no types
     def hear(self, timeout_seconds: float) -> bool:
         """Return whether the bell was rung, as soon as it was; False when the time is over, or a bit earlier."""
 
+    @abstractmethod
+    def ask(self) -> None:
+        """Ask the engine whether it is there. Raises what the engine raises."""
+
     def dequeue(self) -> Sequence[tuple[None, str]] | None:
         """Wait for work for a moment; return a task for each worker that has something to do, `None` for none."""
         is_lively = clock.monotonic_seconds() < self._lively_until

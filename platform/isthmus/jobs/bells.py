@@ -15,6 +15,9 @@ class Bell(Protocol):
     def ring(self) -> None:
         """Wake workers, now that what they are to find is committed. Never raises: a broker that is away is logged."""
 
+    def ask(self) -> None:
+        """Ask the broker whether it is there. Raises what the broker raises."""
+
 
 class SilentBell:
     """Wakes nobody, and counts how often it was rung."""
@@ -24,6 +27,9 @@ class SilentBell:
 
     def ring(self) -> None:
         self.rings += 1
+
+    def ask(self) -> None:
+        """It is always there."""
 
 
 _bell: Bell = SilentBell()

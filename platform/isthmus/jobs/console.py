@@ -1,22 +1,20 @@
-"""What background operations add to the console: their page, figures, metrics and time line entries."""
+"""What background operations add to the console: their page, metrics and time line entries."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import timedelta
 
 from django.db.models import Count, Max, Q, QuerySet, Sum
 from django.urls import reverse
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from isthmus import clock
 from isthmus.console import timeline
 from isthmus.console.live import few, newest, register_live
 from isthmus.console.references import as_uuid
-from isthmus.console.registry import Figure, Page, register_figures, register_metrics, register_page
+from isthmus.console.registry import Page, register_metrics, register_page
 from isthmus.console.tones import Status, Tone
 from isthmus.jobs.models import BatchRun, Job, JobLogLine, ProcessHeartbeat, Schedule
-from isthmus.jobs.states import NON_TERMINAL, RUNNING, JobState
+from isthmus.jobs.states import JobState
 
-__all__ = ["batch_of", "entries_of", "figures", "listed", "metrics", "register", "spoken_rate", "status_of"]
+__all__ = ["batch_of", "entries_of", "listed", "metrics", "register", "spoken_rate", "status_of"]
 
 _STATUSES = {
     JobState.HOLDING: Status("Holding", Tone.WAITING, "hourglass"),
@@ -36,7 +34,6 @@ _NOT_LISTED = (
 def register() -> None:
     """Join the console; called once, when the app is ready."""
     register_page(Page("Background operations", "jobs:list", "operations", 10))
-    register_figures(figures)
     register_metrics(metrics)
     register_live("jobs", live_mark)
     register_live("schedules", live_mark_of_schedules)
@@ -92,30 +89,6 @@ def spoken_rate(rate: float | None) -> str:
 def listed() -> QuerySet[Job]:
     """Return every job with what lists show, and nothing large."""
     return Job.objects.defer(*_NOT_LISTED).select_related("user", "batch")
-
-
-def figures() -> Iterable[Figure]:
-    """Yield what runs and waits now, and what failed in the last 24 hours."""
-    since = clock.now() - timedelta(hours=24)
-    counts = Job.objects.filter(Q(state__in=NON_TERMINAL) | Q(created_at__gte=since)).aggregate(
-        running=Count("pk", filter=Q(state__in=RUNNING)),
-        waiting=Count("pk", filter=Q(state__in=[JobState.HOLDING, JobState.QUEUED])),
-        completed=Count("pk", filter=Q(state=JobState.COMPLETED)),
-        failed=Count("pk", filter=Q(state=JobState.FAILED)),
-    )
-    page = reverse("jobs:list")
-    running, waiting = counts["running"], counts["waiting"]
-    yield Figure(
-        "Operations under way",
-        f"{running + waiting:,}",
-        f"{page}?state=live",
-        Tone.BUSY if running else Tone.NEUTRAL,
-        f"{running:,} running, {waiting:,} waiting",
-    )
-    yield Figure("Operations completed", f"{counts['completed']:,}", f"{page}?state=Completed&since=24h")
-    failed = counts["failed"]
-    tone, hint = (Tone.BAD, "to look at") if failed else (Tone.GOOD, "none")
-    yield Figure("Operations failed", f"{failed:,}", f"{page}?state=Failed&since=24h", tone, hint)
 
 
 def metrics() -> Iterator[Metric]:

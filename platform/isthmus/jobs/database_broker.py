@@ -28,6 +28,10 @@ class DatabaseBroker(BellBroker):
         if connection.in_atomic_block or wakeups.is_due(_CHANNEL):
             wakeups.ring(_CHANNEL)
 
+    def ask(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+
     def hear(self, timeout_seconds: float) -> bool:
         try:
             if self._listener is None:

@@ -22,6 +22,9 @@ class DjangoQBell:
         except Exception as error:  # noqa: BLE001 - each broker fails in its own way; idle workers look for themselves
             log.warning("job.bell_not_rung", error=type(error).__name__)
 
+    def ask(self) -> None:
+        _broker().ask()
+
 
 @cache
 def _broker() -> BellBroker:

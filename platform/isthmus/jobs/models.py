@@ -128,6 +128,7 @@ class Job(models.Model):
             models.Index(fields=["state", "-created_at"], name="job_state_created"),
             models.Index(fields=["-created_at"], name="job_created"),
             models.Index(fields=["finished_at"], condition=Q(state__in=TERMINAL), name="job_finished"),
+            models.Index(fields=["started_at"], condition=Q(started_at__isnull=False), name="job_started"),
             models.Index(fields=["correlation_id"], name="job_correlation"),
             models.Index(fields=["subject_type", "subject_id"], name="job_subject"),
         ]

@@ -49,6 +49,9 @@ class RedisBroker(BellBroker):
             threading.Event().wait(options.poll_seconds)
             return False
 
+    def ask(self) -> None:
+        self.connection.ping()
+
     @property
     def _key(self) -> str:
         return f"{self.list_key}:bell"

@@ -15,11 +15,13 @@ from isthmus.console.filters import FilterForm
 from isthmus.console.listing_views import exportable
 from isthmus.console.paging import newest_first
 from isthmus.console.references import as_uuid
+from isthmus.console.rollups import spans
 from isthmus.console.tones import Status, Tone
 from isthmus.jobs import actions
 from isthmus.jobs.conf import options
 from isthmus.jobs.console import batch_of, listed, spoken_rate, status_of
 from isthmus.jobs.errors import JobRefused
+from isthmus.jobs.figures import charts_of
 from isthmus.jobs.models import Job, ProcessHeartbeat, Schedule
 from isthmus.jobs.schedules import run_now
 from isthmus.jobs.showing import can_retry_failed, chain_of, failures_shown, scheduled
@@ -64,7 +66,11 @@ def jobs(request: HttpRequest) -> HttpResponse:
     filters = JobFilters(request.GET)
     page = newest_first(filters.narrow(listed()), moment="created_at", cursor=request.GET.get("cursor", ""))
     rows = [(job, status_of(job)) for job in page.rows]
-    return render(request, "jobs/list.html", {"filters": filters, "page": page, "rows": rows, "tab": "list"})
+    span = spans.chosen(request.GET)
+    # Charts tell of everything: beside rows that were filtered or turned over they would mislead.
+    shown = [] if filters.is_narrowing or page.newer else charts_of(span)
+    context = {"filters": filters, "page": page, "rows": rows, "charts": shown, "span": span, "tab": "list"}
+    return render(request, "jobs/list.html", context)
 
 
 @require_safe

@@ -8,7 +8,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.urls import reverse
 
-from callouts import charts, http, integration_log, log, redaction_rules
+from callouts import http, integration_log, log, redaction_rules
 from callouts.credential_health import health_of
 from callouts.curl import as_curl
 from callouts.models import IntegrationLogEntry, RedactionRule, Resolution
@@ -200,14 +200,3 @@ def test_health_in_figures(bank):
     assert found.success_rate == pytest.approx(20 / 21)
     nothing = health_of("Other")
     assert (nothing.calls, nothing.success_rate, nothing.p50_ms, nothing.last_error) == (0, None, None, None)
-
-
-def test_a_chart_counts_the_hours(bank):
-    for hours in (0, 0, 1, 23, 30):
-        entry(outcome="succeeded", started_at=clock.now() - timedelta(hours=hours))
-    entry(outcome="failed")
-    chart = charts.hourly(IntegrationLogEntry.objects.all())
-    assert (chart.total, chart.most, len(chart.bars)) == (5, 3, 24)
-    assert chart.summary == "Exchanges of the last 24 hours: 4 succeeded, 1 failed."
-    assert [part.tone for part in chart.bars[-1].parts] == ["good", "bad"]
-    assert sum(part.height for part in chart.bars[-1].parts) == pytest.approx(chart.height, abs=0.2)

@@ -230,8 +230,8 @@ def pages(client):
         for row in model.objects.all():
             yield client.get(reverse(f"admin:credentials_{name}_change", args=[row.pk])).content.decode()
             yield client.get(reverse(f"admin:credentials_{name}_history", args=[row.pk])).content.decode()
-    for url in ("/", "/integration-log/", "/queued-callouts/", "/operations/", "/named-credentials/", "/connections/",
-                "/metrics",
+    for url in ("/", "/integration-log/", "/queued-callouts/", "/operations/", "/named-credentials/",
+                "/my-connections/", "/connections/", "/metrics",
                 reverse("admin:audit_auditentry_changelist"), reverse("admin:index")):  # fmt: skip
         yield client.get(url).content.decode()
     for queued in QueuedCallout.objects.all():

@@ -71,6 +71,10 @@ def test_the_position_of_another_topics_event_is_a_position_here_too(log, new_ev
     assert [event.replay_id for event in log.read(CONTACT, after=account, limit=9)] == [other]
 
 
+def test_a_log_that_is_there_answers(log):
+    log.ask()
+
+
 def test_an_empty_topic_begins_and_ends_at_the_beginning(log):
     log.ensure_topics([SAMPLE])
     assert (log.earliest(SAMPLE), log.latest(SAMPLE), log.read(SAMPLE, after=0, limit=9)) == (0, 0, [])

@@ -152,6 +152,8 @@ def test_while_the_server_is_away_everything_waits_and_nothing_acknowledged_is_l
             log.take_staged(10)
         with pytest.raises(EventLogUnavailable):
             log.read(SAMPLE, after=0, limit=1)
+        with pytest.raises(EventLogUnavailable):
+            log.ask()
         server.start()
         assert log.take_staged(10) == 1
         assert numbers(log) == [1]

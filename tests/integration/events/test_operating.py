@@ -11,7 +11,7 @@ from django.test import override_settings
 from django.urls import reverse
 
 from crm.models import Contact
-from events import actions, bus, charts, probes, registry
+from events import actions, bus, figures, probes, registry
 from events.bus_process import Bus, RelayPart
 from events.checks import check_event_log
 from events.errors import ReplayIdExpired
@@ -21,6 +21,8 @@ from events.logs import DatabaseEventLog
 from events.models import EventDefinition, EventLogEntry, EventSchema, OutboxEvent, Subscription, Topic
 from events.retention import trim
 from events.testing import subscribed
+from isthmus.console.rollups import reading, rolling
+from isthmus.console.rollups.spans import DAY
 from isthmus.jobs import processes
 from isthmus.jobs.models import Lease
 
@@ -240,16 +242,44 @@ def test_lag_counts_what_each_subscription_has_to_handle(counted, event_bus, see
     assert (lags["events"], lags["changes"]) == (1, 1)
 
 
-def test_the_chart_shows_what_was_published_hour_by_hour(counted, event_bus, moving_clock):
+def test_the_charts_show_what_was_published_and_how_long_it_took(counted, event_bus, moving_clock):
     Contact.objects.create(last_name="A")
     bus.publish([counted(number=number) for number in range(3)])
     event_bus.relay()
     moving_clock.move(timedelta(hours=1))
     counted(number=4).publish()
     event_bus.relay()
-    chart = charts.published()
-    assert chart.summary == "Events of the last 24 hours: 4 platform events, 1 change events."
-    assert [len(bar.parts) for bar in chart.bars[-2:]] == [2, 1]
-    assert charts.published("Counted__e").total == 4
+    moving_clock.move(timedelta(minutes=1))
+    for _ in rolling.roll_up_everything():
+        pass
+    published, lag, *_ = figures.charts_of_monitor(DAY)
+    assert published.summary == "Events of the last 24 hours: 4 platform events, 1 change events."
+    assert [curve.values[-5:] for curve in published.curves] == [(3, 0, 0, 0, 1), (1, 0, 0, 0, 0)]
+    assert lag.total == 5
+    [of_one] = figures.charts_of_log("Counted__e", DAY)
+    assert of_one.total == 4
     moving_clock.move(timedelta(hours=30))
-    assert charts.published().total == 0
+    assert figures.charts_of_log("", DAY)[0].total == 0
+
+
+def test_what_subscriptions_handle_is_counted_with_their_cursor(counted, event_bus, moving_clock):
+    seen, fails = [], [True]
+
+    def handle(events):
+        if fails:
+            raise ValueError("not now")
+        seen.extend(events)
+
+    with subscribed(handle, "Counted__e", name="reader"):
+        bus.publish([counted(number=number) for number in range(3)])
+        moving_clock.move(timedelta(seconds=30))
+        event_bus.deliver(raise_errors=False)
+        fails.clear()
+        moving_clock.move(timedelta(seconds=30))
+        event_bus.deliver()
+    assert len(seen) == 3
+    *_, delivered, took = figures.charts_of_monitor(DAY)
+    assert delivered.summary == "Events delivered to subscriptions of the last 24 hours: 3 handled, 1 tries failed."
+    assert took.curves[0].values[-1] == pytest.approx(60_000, rel=0.03)
+    lately = reading.of_scopes("events.delivered")["reader"]
+    assert lately.numbers == {"handled": 3, "failed": 1}

@@ -6,7 +6,7 @@ from crm.models import Account, Contact
 from events.conf import options
 from events.platform_events import CredentialConnectionFailed
 from isthmus.access import api_use
-from isthmus.access.limits import UNLIMITED, register_limits_temporarily
+from isthmus.access.limits import UNLIMITED, Limit, register_limits_temporarily
 from isthmus.objects import sharing
 from isthmus.objects.models import ObjectSharing, SharingDefault
 
@@ -35,7 +35,17 @@ def test_events_that_were_published_are_missing_from_what_is_left(salesforce, se
 
 
 def test_whoever_counts_contributes(api):
-    with register_limits_temporarily(lambda: {"DailyBulkApiBatches": (5, 3)}):
+    mine = Limit(
+        group="Bulk",
+        label="Batches",
+        maximum=5,
+        used=2,
+        per="24 hours",
+        setting="nothing",
+        when_reached="It waits.",
+        names=("DailyBulkApiBatches",),
+    )
+    with register_limits_temporarily(lambda: [mine]):
         assert api.get("limits").json()["DailyBulkApiBatches"] == {"Max": 5, "Remaining": 3}
     assert api.get("limits/").json()["DailyBulkApiBatches"]["Max"] == UNLIMITED
 

@@ -18,8 +18,10 @@ def test_pages_stand_in_their_order_and_home_is_first():
         "API endpoints",
         "Record explorer",
         "Event monitor",
+        "Connections",
         "Named credentials",
         "My connections",
+        "Limits",
         "Access",
         "API documentation",
     ]

@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django import template
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.http import HttpRequest
+from django.template.defaultfilters import filesizeformat
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.html import escape, format_html
@@ -16,6 +18,7 @@ from django.utils.safestring import SafeString, mark_safe
 from isthmus import clock, correlation
 from isthmus.console import access, bulk, json_text, registry
 from isthmus.console.conf import options
+from isthmus.console.durations import spoken_duration
 from isthmus.console.tones import Status
 
 register = template.Library()
@@ -90,12 +93,20 @@ def spoken(age: timedelta) -> str:
 @register.filter
 def duration(milliseconds: float | None) -> str:
     """Return a duration given in milliseconds: "340 ms", "1.2 s", "3 min 20 s"."""
-    if milliseconds is None:
+    return spoken_duration(milliseconds)
+
+
+@register.filter
+def amount(value: float | None, unit: str) -> str:
+    """Return a number with its unit as people read it: "6.0 MB", "2 min 0 s", "12 days", "1,000"."""
+    if value is None:
         return "—"
-    if milliseconds < 1000:
-        return f"{milliseconds:.0f} ms"
-    seconds = milliseconds / 1000
-    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+    if unit == "bytes":
+        return filesizeformat(value)
+    if unit == "seconds":
+        return spoken_duration(value * 1000)
+    number = intcomma(round(value, 1) if value % 1 else int(value))
+    return f"{number} {unit}" if unit else number
 
 
 @register.filter

@@ -418,6 +418,12 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="job",
+            index=models.Index(
+                condition=models.Q(("started_at__isnull", False)), fields=["started_at"], name="job_started"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="job",
             index=models.Index(fields=["correlation_id"], name="job_correlation"),
         ),
         migrations.AddIndex(
