@@ -5,6 +5,7 @@ deaths before it are no longer counted.
 """
 
 from collections.abc import Mapping
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from django.db import InterfaceError, OperationalError, transaction
@@ -71,6 +72,7 @@ class BatchExecution:
         self._handle.restart_time_limit()
         self._handle.checkpoint()
         chunk = None if source.reads_rows else self._read(source)
+        before = copy(self._run), self._job.failures, self._job.worker_deaths
         try:
             with transaction.atomic():
                 if source.reads_rows:
@@ -82,6 +84,8 @@ class BatchExecution:
                 state = as_json_value(self._batch.state, at="self.state", limit_bytes=options.argument_bytes)
                 self._keep(chunk, self._described_items(chunk, marked), state=state)
         except (Exception, SystemExit) as error:
+            # The commit itself may have been refused, by a constraint that the database checks last.
+            self._run, self._job.failures, self._job.worker_deaths = before
             self._batch.state = self._copied_state()
             if chunk is None or self._ends_the_attempt(error):
                 raise
@@ -136,10 +140,11 @@ class BatchExecution:
         self._handle.progress(done, total)
         progress: transitions.Progress = {**self._handle.current_progress(), "failures": 0, "worker_deaths": 0}
         with transaction.atomic():
-            BatchRun.objects.filter(job=self._job).update(**changes)
+            # A commit whose answer was lost may have moved it on: then what is written here would be wrong.
+            if not BatchRun.objects.filter(job=self._job, chunks=self._run.chunks).update(**changes):
+                raise LeaseLost("The batch was moved on by somebody else.")
             if not transitions.beat(self._job.pk, self._job.fencing_token, lease=self._lease, progress=progress):
                 raise execution.loss_of(self._job)
-        # Only now: what is rolled back must not be remembered.
         for name, value in changes.items():
             setattr(self._run, name, value)
         self._job.failures = self._job.worker_deaths = 0

@@ -396,6 +396,36 @@ def test_traces_are_kept_up_to_a_bound_and_keys_all(jobs, settings):
     assert kept == [(True, ["1", "2"]), (False, ["3", "4"])]
 
 
+class Dangling(Batch):
+    """Refers to a user that is not there: the database says so when the chunk commits."""
+
+    size = 2
+
+    def start(self):
+        return [1, 2, 3, 4, 5]
+
+    def execute(self, chunk):
+        self.state["seen"] = [*self.state.get("seen", []), *chunk]
+        script.reached(chunk)
+        Job.objects.create(function="x", state="Aborted", user_id=10**6 if 3 in chunk else None)
+
+    def finish(self):
+        return self.state["seen"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_chunk_whose_commit_is_refused_is_kept_as_failed(jobs):
+    job = Dangling.enqueue()
+    [ended] = jobs.run_all()
+    assert (ended.pk, ended.state, ended.result) == (job.pk, "Completed", [1, 2, 5])
+    assert script.chunks == [[1, 2], [3, 4], [5]]
+    failure = BatchFailure.objects.get(job=job)
+    assert (failure.chunk, failure.error.split(":")[0]) == (2, "IntegrityError")
+    run = BatchRun.objects.get(job=job)
+    assert (run.done, run.failed, run.chunks, run.failed_chunks) == (5, 2, 3, 1)
+    assert Job.objects.filter(function="x").count() == 2
+
+
 # --- death, abort, fences ---
 def die_in(job, at):
     script.at[at] = raising(Killed(), times=1)
@@ -475,6 +505,22 @@ def test_who_lost_the_lease_commits_no_chunk(jobs):
     assert (job.state, job.fencing_token, job.progress_done) == ("Processing", 99, 2)
     assert sorted(Group.objects.values_list("name", flat=True)) == ["1", "2"]
     assert BatchRun.objects.get(job=job).done == 2
+
+
+def test_what_was_committed_unseen_is_not_kept_as_failed(jobs):
+    """The answer to a commit was lost: the chunk counts, and the next attempt sees that."""
+    job = MakeGroups.enqueue(names=["1", "2", "3", "4", "5"])
+
+    def commit_unseen():
+        script.at.clear()
+        BatchRun.objects.filter(job=job).update(chunks=2, done=4, position=4)
+
+    script.at["read 3"] = commit_unseen
+    jobs.run_all(ignore_delays=True)
+    job.refresh_from_db()
+    assert (job.state, job.attempts) == ("Completed", 2)
+    assert sorted(Group.objects.values_list("name", flat=True)) == ["1", "2", "5"]
+    assert not BatchFailure.objects.exists()
 
 
 def test_an_error_in_finish_repeats_finish_alone(jobs):
