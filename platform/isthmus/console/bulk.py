@@ -208,17 +208,20 @@ def start(selection: Selection, user: User, *, expected: int) -> BulkOperation:
     more by now, and `BulkRefused` when there are none.
     """
     policy.require(user, KIND, "operate", ANYWHERE)
+    if (begun := _begun(selection, user)) is not None:
+        return begun
     total = selection.suited().count()
     if not total:
         raise BulkRefused("None of these rows suits the action: nothing is to be done.")
     if total > expected:
         raise BulkChanged(f"By now {total:,} rows match, not {expected:,}. Look again.")
+    filters, keys = _kept(selection)
     with transaction.atomic():
         operation = BulkOperation.objects.create(
             listing=selection.listing.name,
             act=selection.act.name,
-            filters=dict(selection.filters),
-            keys=list(selection.keys) if selection.keys is not None else None,
+            filters=filters,
+            keys=keys,
             asked_at=selection.asked_at,
             user=user,
             total=total,
@@ -232,6 +235,18 @@ def start(selection: Selection, user: User, *, expected: int) -> BulkOperation:
             actor=user,
         )
     return operation
+
+
+def _begun(selection: Selection, user: User) -> BulkOperation | None:
+    """Return what this very preview has begun already: a button may be pressed twice."""
+    asked = {"listing": selection.listing.name, "act": selection.act.name, "asked_at": selection.asked_at}
+    found = BulkOperation.objects.filter(**asked, user=user).order_by("-created_at")
+    return next((each for each in found if (each.filters, each.keys) == _kept(selection)), None)
+
+
+def _kept(selection: Selection) -> tuple[dict[str, str], list[str] | None]:
+    """Return filters and keys as the row has them."""
+    return dict(selection.filters), list(selection.keys) if selection.keys is not None else None
 
 
 @dataclass(frozen=True)

@@ -133,9 +133,14 @@ def _shown_columns(listing: QueryListing[Any, Any]) -> list[Column[Any]]:
 def operation(request: HttpRequest, operation_id: uuid.UUID) -> HttpResponse:
     """Show how far a bulk action is, and which rows were refused."""
     found = get_object_or_404(BulkOperation.objects.select_related("user"), pk=operation_id)
-    selection = bulk.selection_of(found)
+    try:
+        selection = bulk.selection_of(found)
+        words = selection.form.in_words()
+        status = _DONE if found.finished_at else bulk.current_runner().status_of(found) or _UNKNOWN
+    except ConsoleError as gone:
+        # The code that runs now has no such list, action or filter any more.
+        raise Http404 from gone
     page = newest_first(found.refusals.all(), moment=None, cursor=request.GET.get("cursor", ""))
-    status = _DONE if found.finished_at else bulk.current_runner().status_of(found) or _UNKNOWN
     return render(
         request,
         "console/bulk_operation.html",
@@ -144,7 +149,7 @@ def operation(request: HttpRequest, operation_id: uuid.UUID) -> HttpResponse:
             "act": selection.act,
             "listing": selection.listing,
             "back": reverse(selection.listing.url_name),
-            "words": selection.form.in_words(),
+            "words": words,
             "status": status,
             "looked_at": found.done + found.refused,
             "page": page,

@@ -254,6 +254,22 @@ def test_rows_whose_own_action_refuses_are_listed_and_the_others_done(olga, jobs
     assert "Another operation with the key" in page
 
 
+def test_a_button_that_is_pressed_twice_begins_it_once(operator):
+    samples.make_job()
+    fields = hidden_fields(operator.get("/bulk/operations/?act=retry&scope=all").content.decode())
+    first = operator.post("/bulk/operations/", fields)
+    second = operator.post("/bulk/operations/", fields)
+    assert second.headers["Location"] == first.headers["Location"]
+    assert BulkOperation.objects.count() == Job.objects.filter(kind="Bulk").count() == 1
+
+
+@pytest.mark.parametrize("lost", [{"act": "explode"}, {"listing": "weather"}, {"filters": {"colour": "red"}}])
+def test_what_the_code_has_no_more_is_not_found(lost, watcher):
+    operation = samples.make_bulk()
+    BulkOperation.objects.filter(pk=operation.pk).update(**lost)
+    assert watcher.get(f"/bulk-operations/{operation.pk}/").status_code == 404
+
+
 def test_who_asks_must_be_allowed_to(db):
     samples.make_job()
     with pytest.raises(PermissionRefused):
