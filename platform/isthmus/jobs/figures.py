@@ -20,7 +20,9 @@ from isthmus.console.rollups.series import Kind, Sample, Series, register_series
 from isthmus.console.rollups.spans import Span
 from isthmus.jobs import bells, processes
 from isthmus.jobs.conf import options
+from isthmus.jobs.jobs import roll_up_figures
 from isthmus.jobs.models import Job, Schedule
+from isthmus.jobs.schedules import register_schedule
 from isthmus.jobs.states import TERMINAL, JobState
 
 __all__ = ["cause_of", "charts_of", "register"]
@@ -67,6 +69,7 @@ def register() -> None:
     overview.register_waiting(_waiting)
     overview.register_home_chart(_throughput)
     register_limits(_limits)
+    register_schedule("Roll up figures", roll_up_figures, cron="*/5 * * * *")
     register_broker(
         Broker(name="jobs", label="Job broker", url_name="jobs:schedules", detail=_broker_kind, ask=_ask_broker)
     )

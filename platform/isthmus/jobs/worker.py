@@ -10,7 +10,7 @@ from django.db import DatabaseError, InterfaceError, connections
 from isthmus.jobs import process_locks, processes, services, transitions
 from isthmus.jobs.conf import options
 from isthmus.jobs.django_q_cluster import WorkerCluster
-from isthmus.jobs.jobs import purge_ended_jobs, roll_up_figures
+from isthmus.jobs.jobs import purge_ended_jobs
 from isthmus.jobs.schedules import ensure_declared_schedules, ensure_schedule
 from isthmus.jobs.sweeper import Sweeper
 from isthmus.logs import get_logger
@@ -65,7 +65,6 @@ class Worker:
         try:
             if not self._is_prepared:
                 ensure_schedule("Purge ended operations", purge_ended_jobs, cron="17 3 * * *")
-                ensure_schedule("Roll up figures", roll_up_figures, cron="*/5 * * * *")
                 ensure_declared_schedules()
                 self._is_prepared = True
             self._sweeper.sweep()

@@ -15,9 +15,10 @@ from isthmus.console.rollups import rolling
 from isthmus.console.rollups.series import MOST_KINDS, all_series
 from isthmus.console.rollups.spans import DAY
 from isthmus.console.tones import Status, Tone
+from isthmus.jobs import schedules
 from isthmus.jobs.figures import cause_of, charts_of
 from isthmus.jobs.jobs import roll_up_figures
-from isthmus.jobs.models import Job, JobState
+from isthmus.jobs.models import Job, JobState, Schedule
 from tests import console_samples as samples
 
 pytestmark = pytest.mark.django_db
@@ -261,6 +262,17 @@ class TestConnections:
             assert [found.name for found in connections.all_connections()["Things"]] == ["d", "c", "a", "b"]
             text = watcher.get("/connections/").content.decode()
         assert "2 to look at" in text
+
+
+def test_every_worker_sees_to_it_that_figures_are_rolled_up_every_five_minutes():
+    schedules.ensure_declared_schedules()
+    found = Schedule.objects.get(name="Roll up figures")
+    assert (found.function, found.cron, found.enabled) == (
+        "isthmus.jobs.jobs.roll_up_figures",
+        "*/5 * * * *",
+        True,
+    )
+    found.full_clean(exclude=["name"])
 
 
 def test_jobs_of_the_roll_up_end_well_and_say_how_far_they_came(jobs, moving_clock):

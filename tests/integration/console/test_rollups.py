@@ -330,6 +330,10 @@ class TestReading:
             ("sample", "good", "yesterday"): 2,
         }
 
+    def test_today_is_told_before_anything_was_rolled_up(self, rows, series, moving_clock):
+        rows.add(moving_clock.now() - timedelta(minutes=3))
+        assert reading.day_against_day(["sample"]) == {("sample", "good", "today"): 1}
+
     def test_what_was_read_is_remembered_for_a_moment(self, rows, series, moving_clock, settings):
         settings.ISTHMUS_CONSOLE_CHART_SECONDS = 10
         reading.forget()
