@@ -110,7 +110,7 @@ def _failures(begin: datetime, end: datetime) -> Iterator[Sample]:
 
 def _waits(begin: datetime, end: datetime) -> Iterator[Sample]:
     """Yield how long jobs waited for a worker since they might be taken; only a first attempt still knows."""
-    begun = Job.objects.filter(started_at__gte=begin, started_at__lt=end, attempts=1, ready_at__isnull=False)
+    begun: Any = Job.objects.filter(started_at__gte=begin, started_at__lt=end, attempts=1, ready_at__isnull=False)
     for started_at, ready_at in begun.order_by().values_list("started_at", "ready_at"):
         yield Sample(at=started_at, kind="begun", milliseconds=_milliseconds(ready_at, started_at))
 
