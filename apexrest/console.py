@@ -1,11 +1,14 @@
-"""What endpoints add to the console: their pages and figures."""
+"""What endpoints add to the console: their pages and figures, and what is found."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from django.urls import reverse
 
+from apexrest.models import RecordedAnswer
 from apexrest.querysets import usage_by_target
+from isthmus.access.policy import AnyUser
+from isthmus.console.finding import MOST_FOUND, Match, register_finder, time_line_or
 from isthmus.console.registry import Figure, Page, register_figures, register_page
 from isthmus.console.tones import Tone
 
@@ -17,6 +20,7 @@ def register() -> None:
     register_page(Page("API endpoints", "apexrest_pages:endpoints", "arrow-in", 35))
     register_page(Page("API documentation", "apexrest_pages:documentation", "timeline", 90, permission_action=""))
     register_figures(figures)
+    register_finder("Answers that are kept for an idempotency key", found_answers)
 
 
 def figures() -> Iterable[Figure]:
@@ -25,3 +29,18 @@ def figures() -> Iterable[Figure]:
     calls, failed = sum(one.requests for one in usage), sum(one.failed for one in usage)
     tone, hint = (Tone.WARNING, f"{failed:,} failed") if failed else (Tone.NEUTRAL, "")
     yield Figure("Endpoint calls", f"{calls:,}", reverse("apexrest_pages:endpoints"), tone, hint)
+
+
+def found_answers(_user: AnyUser, text: str) -> Iterator[Match]:
+    """Yield the answers that are recorded for this idempotency key; each caller has keys of its own."""
+    rows = RecordedAnswer.objects.filter(key=text).defer("content", "headers").order_by("-created_at")
+    for row in rows[: MOST_FOUND + 1]:
+        yield Match(
+            kind="Recorded answer",
+            icon="arrow-in",
+            title=f"{row.method} {row.path}",
+            url=time_line_or(
+                reverse("apexrest_pages:endpoints"), reference=row.correlation_id, correlation_id=row.correlation_id
+            ),
+            detail=f"HTTP {row.status}, {row.created_at:%Y-%m-%d %H:%M} UTC",
+        )

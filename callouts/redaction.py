@@ -21,7 +21,7 @@ from urllib.parse import unquote_plus, urlsplit, urlunsplit
 
 from callouts.redaction_rules import MASK, NO_RULES, Rules
 
-__all__ = ["MASK", "Described", "body", "headers", "is_sensitive", "text", "url"]
+__all__ = ["MASK", "Described", "body", "headers", "is_sensitive", "text", "url", "value"]
 
 # Over this size a JSON body is not parsed for the log; its beginning is masked as text instead.
 _PARSE_AT_MOST_BYTES = 1024 * 1024
@@ -154,6 +154,21 @@ def text(given: str) -> str:
     # Before the pairs: in `Authorization: Bearer abc` the pair ends at the blank.
     masked = _shapes_masked(masked)
     return _plain_pairs_masked(masked)
+
+
+def value(given: Any, *, rules: Rules = NO_RULES) -> Any:
+    """Return what JSON can hold, masked by the names of its members and, in its texts, by what can be recognised."""
+    return _texts_masked(_json_masked(given), rules)
+
+
+def _texts_masked(given: Any, rules: Rules) -> Any:
+    if isinstance(given, str):
+        return rules.mask_text(text(given))
+    if isinstance(given, dict):
+        return {key: _texts_masked(inner, rules) for key, inner in given.items()}
+    if isinstance(given, list):
+        return [_texts_masked(inner, rules) for inner in given]
+    return given
 
 
 def _is_harmless(readable: str) -> bool:

@@ -1,13 +1,17 @@
-"""What events add to the console: their page, figures, metrics and time line entries."""
+"""What events add to the console: their page, figures, metrics, time line entries, what is found."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.urls import reverse
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from events import changed_records, registry
+from events.logs import get_event_log
 from events.models import (
     EventLogEntry,
     OutboxEvent,
@@ -19,15 +23,15 @@ from events.models import (
     TopicKind,
 )
 from isthmus import clock
+from isthmus.access.policy import AnyUser
 from isthmus.console import timeline
-from isthmus.console.references import as_uuid
+from isthmus.console.finding import MOST_FOUND, Match, register_finder, time_line_or
+from isthmus.console.references import as_number, as_uuid, ids_of_kind
 from isthmus.console.registry import Figure, Page, register_figures, register_metrics, register_page
 from isthmus.console.tones import Status, Tone
 from isthmus.objects.capture.shaping import as_changes, readable
-from isthmus.objects.errors import MalformedId
+from isthmus.objects.console import object_and_number
 from isthmus.objects.models import RawChange
-from isthmus.objects.record_ids import decode
-from isthmus.objects.registry import object_of_prefix
 
 __all__ = ["figures", "listed", "metrics", "register", "status_of"]
 
@@ -39,6 +43,8 @@ _STATUSES = {
 }
 _PUBLISHED = Status("Published", Tone.GOOD)
 _WAITING = Status("Waits for the relay", Tone.WAITING)
+# A replay id with its topic before it, however the two are kept apart: `/event/Order_Ready__e 17`.
+_PLACE = re.compile(r"(?P<topic>/?[A-Za-z][A-Za-z0-9_/]*?)[\s:#/]+(?P<number>\d{1,18})")
 
 
 def register() -> None:
@@ -46,7 +52,11 @@ def register() -> None:
     register_page(Page("Event monitor", "events:monitor", "broadcast", 40))
     register_figures(figures)
     register_metrics(metrics)
-    timeline.register_source(published_entries, finds=correlations_of, recent=latest)
+    timeline.register_source(published_entries, finds=correlations_of, recent=latest, details=details_of)
+    register_finder(
+        "Events by id, by replay id (with or without the topic before it), by transaction key", found_events
+    )
+    register_finder("Platform events and subscriptions by name", found_names)
     timeline.register_source(waiting_events)
     timeline.register_source(waiting_changes, finds=correlations_of_waiting_changes)
 
@@ -100,7 +110,12 @@ def metrics() -> Iterator[Metric]:
 
 def published_entries(correlation_ids: Sequence[str], limit: int) -> Iterable[timeline.Entry]:
     """Return the published events under these correlation ids."""
-    return map(_entry, listed().filter(correlation_id__in=correlation_ids).order_by("replay_id")[:limit])
+    found = list(listed().filter(correlation_id__in=correlation_ids).order_by("replay_id")[:limit])
+    changes: dict[Any, int] = {}
+    for event in found:
+        if event.topic.kind == TopicKind.DATA:
+            changes.setdefault(event.transaction_key, event.replay_id)
+    return [_entry(event, changes.get(event.transaction_key)) for event in found]
 
 
 def latest(limit: int) -> Iterable[timeline.Entry]:
@@ -109,11 +124,13 @@ def latest(limit: int) -> Iterable[timeline.Entry]:
 
 
 def correlations_of(reference: str) -> Iterable[str]:
-    """Return the correlation id of the event of this UUID."""
-    given = as_uuid(reference)
-    if given is None:
-        return []
-    return EventLogEntry.objects.filter(event_uuid=given).values_list("correlation_id", flat=True)
+    """Return the correlation ids of the event of this UUID, or of the latest changes of the record of this id."""
+    if given := as_uuid(reference):
+        return EventLogEntry.objects.filter(event_uuid=given).values_list("correlation_id", flat=True)
+    if record := object_and_number(reference):
+        changes = changed_records.latest_changes(*record, limit=timeline.CORRELATIONS_FOLLOWED)
+        return [change.correlation_id for change in changes]
+    return []
 
 
 def waiting_events(correlation_ids: Sequence[str], limit: int) -> Iterator[timeline.Entry]:
@@ -132,6 +149,9 @@ def waiting_events(correlation_ids: Sequence[str], limit: int) -> Iterator[timel
             status=_WAITING,
             url="",
             correlation_id=row.correlation_id,
+            id=f"outbox:{row.pk}",
+            lane=timeline.Lane.EVENTS,
+            causes=(row.cause,) if row.cause else (),
         )
 
 
@@ -152,24 +172,26 @@ def waiting_changes(correlation_ids: Sequence[str], limit: int) -> Iterator[time
             url="",
             detail=change.record_id,
             correlation_id=change.correlation_id,
+            id=f"change:{change.note}",
+            lane=timeline.Lane.CHANGES,
+            causes=(change.cause,) if change.cause else (),
         )
 
 
 def correlations_of_waiting_changes(reference: str) -> Iterable[str]:
     """Return the correlation ids of the changes of the record of this id that are not relayed yet."""
-    try:
-        prefix, number = decode(reference)
-    except MalformedId:
+    found = object_and_number(reference)
+    if found is None:
         return []
-    changed = object_of_prefix(prefix)
-    if changed is None:
-        return []
-    rows = RawChange.objects.filter(object_name=changed.api_name, record_pk=number).order_by("-pk")
+    rows = RawChange.objects.filter(object_name=found[0].api_name, record_pk=found[1]).order_by("-pk")
     return [change.correlation_id for change in as_changes(rows[: timeline.ENTRIES_SHOWN]) if change.correlation_id]
 
 
-def _entry(event: EventLogEntry) -> timeline.Entry:
-    is_change = event.topic.kind == "data"
+def _entry(event: EventLogEntry, change: int | None = None) -> timeline.Entry:
+    """Return the entry of an event; `change`: the first change event of its transaction."""
+    is_change = event.topic.kind == TopicKind.DATA
+    # What was published in the transaction of a change was committed because of it, or with it.
+    of_transaction = f"event:{change}" if change is not None and not is_change else ""
     return timeline.Entry(
         at=event.created_at,
         kind="Change event" if is_change else "Event",
@@ -179,7 +201,69 @@ def _entry(event: EventLogEntry) -> timeline.Entry:
         url=reverse("events:event", args=[event.replay_id]),
         detail=f"Replay id {event.replay_id}",
         correlation_id=event.correlation_id,
+        id=f"event:{event.replay_id}",
+        lane=timeline.Lane.CHANGES if is_change else timeline.Lane.EVENTS,
+        causes=tuple(filter(None, [event.cause, of_transaction])),
     )
+
+
+def found_events(_user: AnyUser, text: str) -> Iterator[Match]:
+    """Yield the event of this UUID or replay id, and those of this transaction."""
+    wanted, topic = Q(pk__in=[]), ""
+    if given := as_uuid(text):
+        wanted = Q(event_uuid=given) | Q(transaction_key=given)
+    elif (number := as_number(text)) is not None:
+        wanted = Q(replay_id=number)
+    elif place := _PLACE.fullmatch(text):
+        wanted, topic = Q(replay_id=int(place["number"])), place["topic"].rpartition("/")[2]
+    for event in listed().filter(wanted).order_by("replay_id")[: MOST_FOUND + 1]:
+        if topic and _short(event.topic.name) != topic:
+            continue
+        yield Match(
+            kind="Change event" if event.topic.kind == TopicKind.DATA else "Event",
+            icon="record" if event.topic.kind == TopicKind.DATA else "bolt",
+            title=_short(event.topic.name),
+            url=time_line_or(
+                reverse("events:event", args=[event.replay_id]),
+                reference=str(event.event_uuid),
+                correlation_id=event.correlation_id,
+            ),
+            detail=f"Replay id {event.replay_id}, {event.published_at:%Y-%m-%d %H:%M:%S} UTC",
+        )
+
+
+def found_names(_user: AnyUser, text: str) -> Iterator[Match]:
+    """Yield the platform event and the subscription of this name."""
+    if event_type := registry.find_event(text):
+        url = f"{reverse('events:log')}?topic={event_type.topic}"
+        yield Match(kind="Platform event", icon="bolt", title=event_type.api_name, url=url, detail="Its kept events")
+    for row in Subscription.objects.filter(name=text):
+        url = reverse("events:subscription", args=[row.pk])
+        yield Match(kind="Subscription", icon="broadcast", title=row.name, url=url, detail=status_of(row).label)
+
+
+def details_of(entry_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+    """Return what the pages of these events tell."""
+    keys = [key for key in map(as_number, ids_of_kind("event", entry_ids)) if key is not None]
+    rows = list(EventLogEntry.objects.filter(pk__in=keys).select_related("topic").order_by("replay_id"))
+    payloads = get_event_log().payloads_of(rows)
+    return {f"event:{row.replay_id}": {**_told(row), "payload": payloads.get(row.replay_id)} for row in rows}
+
+
+def _told(row: EventLogEntry) -> dict[str, Any]:
+    return {
+        "replay_id": row.replay_id,
+        "topic": row.topic.name,
+        "event_uuid": row.event_uuid,
+        "schema_id": row.schema_id,
+        "created_at": row.created_at,
+        "published_at": row.published_at,
+        "transaction_key": row.transaction_key,
+        "sequence_number": row.sequence_number,
+        "correlation_id": row.correlation_id,
+        "cause": row.cause,
+        "is_gap": row.is_gap,
+    }
 
 
 def _short(topic: str) -> str:

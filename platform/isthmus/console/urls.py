@@ -11,6 +11,7 @@ urlpatterns: list[URLPattern] = [
     path("sign-out/", views.SignOut.as_view(), name="logout"),
     path("search/", views.search, name="search"),
     path("access/why/", explain_view.why, name="why"),
+    path("timeline-bundle/<path:reference>", views.time_line_bundle, name="time-line-bundle"),
     path("timeline/<path:reference>", views.time_line, name="time-line"),
     path("healthz", health_views.healthz, name="healthz"),
     path("readyz", health_views.readyz, name="readyz"),

@@ -1,4 +1,4 @@
-"""The pages that belong to no app: home, search, time line, signing in and out."""
+"""The pages that belong to no app: home, search, time line and its bundle, signing in and out."""
 
 from django.contrib.auth import views as auth_views
 from django.http import HttpRequest, HttpResponse
@@ -6,11 +6,11 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from isthmus import correlation, health
-from isthmus.console import registry, timeline
+from isthmus.console import bundles, finding, picture, registry, timeline
 from isthmus.console.access import requires
 from isthmus.console.tones import Status, Tone
 
-__all__ = ["SignIn", "SignOut", "home", "search", "time_line"]
+__all__ = ["SignIn", "SignOut", "home", "search", "time_line", "time_line_bundle"]
 
 LATEST_SHOWN = 12
 
@@ -54,16 +54,46 @@ def _status_of(probe: health.Probe, state: health.Health) -> Status:
 @require_safe
 @requires("view")
 def search(request: HttpRequest) -> HttpResponse:
-    """Lead from an id to its time line; say so when the text cannot be an id."""
+    """Lead from an id or a name to what goes by it; say what was looked at where nothing does."""
     wanted = request.GET.get("q", "").strip()
-    if wanted and correlation.accept(wanted) == wanted:
-        return redirect("console:time-line", reference=wanted)
-    return render(request, "console/search.html", {"wanted": wanted})
+    is_possible = len(wanted) <= finding.LONGEST and wanted.isprintable()
+    found = finding.find(request.user, wanted) if wanted and is_possible else None
+    if found is not None and len(found.matches) == 1:
+        return redirect(found.matches[0].url)
+    context = {
+        "wanted": wanted,
+        "found": found,
+        "longest": finding.LONGEST,
+        "is_reference": correlation.accept(wanted) == wanted,
+    }
+    return render(request, "console/search.html", context)
 
 
 @require_safe
 @requires("view")
 def time_line(request: HttpRequest, reference: str) -> HttpResponse:
-    """Show everything that is known about one id, in the order in which it happened."""
+    """Show everything that is known about one id: as a picture, and in the order in which it happened."""
     found = timeline.trace(reference)
-    return render(request, "console/time_line.html", {"found": found, "shown": timeline.ENTRIES_SHOWN})
+    context = {
+        "found": found,
+        "picture": picture.draw(found.entries),
+        "links": registry.links_of(request.user, reference),
+        "most_drawn": picture.MOST_DRAWN,
+        "shown": timeline.ENTRIES_SHOWN,
+    }
+    return render(request, "console/time_line.html", context)
+
+
+@require_safe
+@requires("view")
+def time_line_bundle(request: HttpRequest, reference: str) -> HttpResponse:
+    """Give the time line of one id as a ZIP, redacted."""
+    made = bundles.bundle_of(timeline.trace(reference), made_by=request.user.get_username())
+    return HttpResponse(
+        made,
+        content_type="application/zip",
+        headers={
+            "Content-Disposition": f'attachment; filename="{bundles.file_name(reference)}"',
+            "Cache-Control": "no-store",
+        },
+    )

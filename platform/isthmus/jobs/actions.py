@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from django.db import IntegrityError, transaction
 
-from isthmus import clock, correlation
+from isthmus import causes, clock, correlation
 from isthmus.access import policy
 from isthmus.access.policy import AnyUser
 from isthmus.access.registry import ALL_TARGETS
@@ -62,6 +62,7 @@ def enqueue_function(
         run_at=now + max(delay, timedelta()),
         rung_at=now if is_due else None,
         correlation_id=correlation.current_or_new(),
+        cause=causes.current(),
         user_id=getattr(user, "pk", None),
         after=after,
         unique_key=unique_key or "",

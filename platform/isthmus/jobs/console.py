@@ -1,21 +1,27 @@
-"""What background operations add to the console: their page, figures, metrics and time line entries."""
+"""What background operations add to the console: their page, figures, metrics, time line entries, what is found."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Q, QuerySet, Window
+from django.db.models.functions import RowNumber
 from django.urls import reverse
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from isthmus import clock
+from isthmus.access.policy import AnyUser
 from isthmus.console import timeline
-from isthmus.console.references import as_uuid
+from isthmus.console.finding import MOST_FOUND, Match, register_finder, time_line_or
+from isthmus.console.references import as_uuid, ids_of_kind
 from isthmus.console.registry import Figure, Page, register_figures, register_metrics, register_page
 from isthmus.console.tones import Status, Tone
-from isthmus.jobs.models import Job
+from isthmus.jobs.models import Job, JobLogLine, Schedule
 from isthmus.jobs.states import NON_TERMINAL, RUNNING, JobState
 
-__all__ = ["entries_of", "figures", "listed", "metrics", "register", "status_of"]
+__all__ = ["LOG_LINES_SHOWN", "entries_of", "figures", "listed", "metrics", "register", "status_of"]
+
+LOG_LINES_SHOWN = 200
 
 _STATUSES = {
     JobState.HOLDING: Status("Holding", Tone.WAITING, "hourglass"),
@@ -35,7 +41,9 @@ def register() -> None:
     register_page(Page("Background operations", "jobs:list", "operations", 10))
     register_figures(figures)
     register_metrics(metrics)
-    timeline.register_source(entries_of, finds=correlations_of, recent=latest)
+    timeline.register_source(entries_of, finds=correlations_of, recent=latest, details=details_of)
+    register_finder("Background operations by id, by the id of what they are about, or by idempotency key", found_jobs)
+    register_finder("Schedules by name", found_schedules)
 
 
 def status_of(job: Job) -> Status:
@@ -110,4 +118,76 @@ def _entry(job: Job) -> timeline.Entry:
         url=reverse("jobs:detail", args=[job.pk]),
         detail=job.error.split("\n", 1)[0] if job.error and job.state != JobState.COMPLETED else job.reason,
         correlation_id=job.correlation_id,
+        id=f"operation:{job.pk}",
+        ended_at=job.finished_at,
+        lane=timeline.Lane.OPERATIONS,
+        causes=tuple(filter(None, [job.cause, f"operation:{job.after_id}" if job.after_id else ""])),
     )
+
+
+def found_jobs(_user: AnyUser, text: str) -> Iterator[Match]:
+    """Yield the job of this id or idempotency key, and those about the thing of this id."""
+    given = as_uuid(text.removeprefix("job-"))
+    wanted = Q(subject_id=text) if given is None else Q(subject_id=text) | Q(pk=given)
+    for job in listed().filter(wanted).order_by("-created_at")[: MOST_FOUND + 1]:
+        is_asked_for = job.pk == given
+        page = reverse("jobs:detail", args=[job.pk])
+        yield Match(
+            kind="Background operation",
+            icon="operations",
+            title=job.function,
+            url=time_line_or(page, reference=str(job.pk) if is_asked_for else text, correlation_id=job.correlation_id),
+            detail=f"{status_of(job).label}, {job.created_at:%Y-%m-%d %H:%M} UTC",
+        )
+
+
+def found_schedules(_user: AnyUser, text: str) -> Iterator[Match]:
+    """Yield the schedule of this name."""
+    for schedule in Schedule.objects.filter(name=text):
+        yield Match(
+            kind="Schedule",
+            icon="calendar",
+            title=schedule.name,
+            url=reverse("jobs:schedules"),
+            detail=schedule.function,
+        )
+
+
+def details_of(entry_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+    """Return what the pages of these jobs tell, their log included."""
+    keys = [key for key in map(as_uuid, ids_of_kind("operation", entry_ids)) if key is not None]
+    lines: dict[Any, list[dict[str, Any]]] = {}
+    numbered = Window(RowNumber(), partition_by="job_id", order_by="-pk")
+    kept = JobLogLine.objects.filter(job__in=keys).annotate(place=numbered).filter(place__lte=LOG_LINES_SHOWN)
+    for line in kept.order_by("pk"):
+        told = {"at": line.created_at, "attempt": line.attempt, "message": line.message, "fields": line.fields}
+        lines.setdefault(line.job_id, []).append(told)
+    jobs = Job.objects.filter(pk__in=keys).select_related("user")
+    return {f"operation:{job.pk}": {**_told(job), "log": lines.get(job.pk, [])} for job in jobs}
+
+
+def _told(job: Job) -> dict[str, Any]:
+    return {
+        "id": job.pk,
+        "function": job.function,
+        "kind": job.kind,
+        "state": job.state,
+        "reason": job.reason,
+        "added_at": job.created_at,
+        "due_at": job.run_at,
+        "started_at": job.started_at,
+        "ended_at": job.finished_at,
+        "attempts": job.attempts,
+        "max_attempts": job.max_attempts,
+        "progress_done": job.progress_done,
+        "progress_total": job.progress_total,
+        "user": job.user.get_username() if job.user else None,
+        "about": {"type": job.subject_type, "id": job.subject_id},
+        "cause": job.cause,
+        "after": job.after_id,
+        "correlation_id": job.correlation_id,
+        "arguments": job.arguments,
+        "result": job.result,
+        "error": job.error,
+        "error_trace": job.error_trace,
+    }

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 
-from isthmus import clock, correlation
+from isthmus import causes, clock, correlation
 from isthmus.access.policy import AnyUser, system_user
 from isthmus.errors import IsthmusError
 from isthmus.jobs import handle as handles
@@ -51,7 +51,7 @@ def run(job_id: UUID, reporter: Reporter) -> bool:
     limit = declaration.time_limit_seconds if declaration else _UNKNOWN_LIMIT_SECONDS
     if not transitions.claim(job, holder=process_locks.holder_name(), lease=_lease_for(limit)):
         return False
-    with correlation.bind(job.correlation_id):
+    with correlation.bind(job.correlation_id), causes.bind(f"operation:{job.pk}"):
         handle = JobHandle(job, time_limit_seconds=limit)
         reporter.begin(handle)
         try:

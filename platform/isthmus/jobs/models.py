@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 
-from isthmus import clock, ids
+from isthmus import causes, clock, ids
 from isthmus.jobs import registry
 from isthmus.jobs.cron import is_cron
 from isthmus.jobs.errors import JobRefused
@@ -56,6 +56,9 @@ class Job(models.Model):
     error_trace = models.TextField(blank=True)
 
     correlation_id = models.CharField(max_length=128, blank=True)
+    cause = models.CharField(
+        max_length=causes.MAX_LENGTH, blank=True, help_text="What it was begun in, such as `event:17`."
+    )
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=True
     )

@@ -17,14 +17,13 @@ from isthmus.console.references import as_uuid
 from isthmus.console.tones import Status, Tone
 from isthmus.jobs import actions
 from isthmus.jobs.conf import options
-from isthmus.jobs.console import listed, status_of
+from isthmus.jobs.console import LOG_LINES_SHOWN, listed, status_of
 from isthmus.jobs.errors import JobRefused
 from isthmus.jobs.models import Job, ProcessHeartbeat, Schedule
 from isthmus.jobs.states import NON_TERMINAL, JobState
 
 __all__ = ["JobFilters", "abort", "detail", "jobs", "retry", "schedules"]
 
-LOG_LINES_SHOWN = 200
 LIVE = "live"
 
 

@@ -81,6 +81,10 @@ class Migration(migrations.Migration):
                 ("error", models.TextField(blank=True, help_text="Class and message of the last error.")),
                 ("error_trace", models.TextField(blank=True)),
                 ("correlation_id", models.CharField(blank=True, max_length=128)),
+                (
+                    "cause",
+                    models.CharField(blank=True, help_text="What it was begun in, such as `event:17`.", max_length=80),
+                ),
                 ("unique_key", models.CharField(blank=True, max_length=255)),
                 ("subject_type", models.CharField(blank=True, help_text="What it is about, for links.", max_length=80)),
                 ("subject_id", models.CharField(blank=True, max_length=80)),
