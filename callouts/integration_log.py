@@ -427,7 +427,7 @@ def _answer_side(exchanged: Exchanged, rules: Rules) -> dict[str, object]:
 
 
 def masked_value(value: Any) -> Any:
-    """Return a value as JSON has it with what the log would mask masked: by name, by shape, and by the rules for all."""
+    """Return a value as JSON has it, with masked what the log would mask by name, by shape and by the rules for all."""
     rules = _rules("")
     # Paths begin at a body: that is the value itself, or one of its members.
     for root in (value, *(value.values() if isinstance(value, dict) else ())):

@@ -26,6 +26,7 @@ class EventsConfig(AppConfig):
         )
         from isthmus.access.limits import register_limits
         from isthmus.access.registry import register_grant_kind
+        from isthmus.access.setting_up import register_set_up
         from isthmus.audit.registry import AuditAction, register_actions
         from isthmus.objects import catalogue
         from isthmus.objects import registry as objects
@@ -58,6 +59,7 @@ class EventsConfig(AppConfig):
             AuditAction(name="events.parked_discarded", label="Parked event discarded"),
         )
         probes.register()
+        register_set_up("events")
         console.register()
         django_checks.register(checks.check_event_log)
         post_migrate.connect(migrations_done.synchronise_tables, sender=self, dispatch_uid="events.synchronise")

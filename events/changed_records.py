@@ -1,6 +1,9 @@
 """Which records change events are about, beside the log: the way from a record to its changes."""
 
 from collections.abc import Sequence
+from datetime import datetime
+
+from django.db.models import QuerySet
 
 from events import topics
 from events.changes import HEADER
@@ -10,7 +13,7 @@ from events.names import change_topic
 from isthmus.objects.object_types import ObjectType
 from isthmus.objects.record_ids import decode
 
-__all__ = ["latest_changes", "note"]
+__all__ = ["changes_of", "latest_changes", "note"]
 
 
 def note(events: Sequence[NewEvent], replay_ids: Sequence[int]) -> None:
@@ -25,12 +28,20 @@ def note(events: Sequence[NewEvent], replay_ids: Sequence[int]) -> None:
     ChangedRecord.objects.bulk_create(rows, ignore_conflicts=True)
 
 
-def latest_changes(object_type: ObjectType, record_pk: int, limit: int) -> list[EventLogEntry]:
-    """Return the latest kept change events of one record, overflows of its object among them; the newest first."""
-    numbers = (
-        ChangedRecord.objects.filter(topic__name=change_topic(object_type.api_name), record_pk__in=[record_pk, 0])
-        .order_by("-replay_id")
-        .values_list("replay_id", flat=True)
-    )
-    wanted = list(numbers[:limit])
-    return list(EventLogEntry.objects.filter(pk__in=wanted).select_related("topic").order_by("-replay_id"))
+def latest_changes(
+    object_type: ObjectType, record_pk: int, limit: int, *, until: datetime | None = None
+) -> list[EventLogEntry]:
+    """Return the latest kept change events of one record, overflows of its object among them; the newest first.
+
+    `until`: only what changed up to then.
+    """
+    found = changes_of(object_type, record_pk)
+    if until is not None:
+        found = found.filter(created_at__lte=until)
+    return list(found.order_by("-replay_id")[:limit])
+
+
+def changes_of(object_type: ObjectType, record_pk: int) -> QuerySet[EventLogEntry]:
+    """Return the kept change events of one record, overflows of its object among them."""
+    noted = ChangedRecord.objects.filter(topic__name=change_topic(object_type.api_name), record_pk__in=[record_pk, 0])
+    return EventLogEntry.objects.filter(pk__in=noted.values("replay_id")).select_related("topic")

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.urls import reverse
+from django.utils.http import urlencode
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from events import changed_records, registry
@@ -27,7 +28,17 @@ from isthmus.access.policy import AnyUser
 from isthmus.console import timeline
 from isthmus.console.finding import MOST_FOUND, Match, register_finder, time_line_or
 from isthmus.console.references import as_number, as_uuid, ids_of_kind
-from isthmus.console.registry import Figure, Page, register_figures, register_metrics, register_page
+from isthmus.console.registry import (
+    Figure,
+    Link,
+    Page,
+    Question,
+    register_figures,
+    register_links,
+    register_metrics,
+    register_page,
+    register_question,
+)
 from isthmus.console.tones import Status, Tone
 from isthmus.objects.capture.shaping import as_changes, readable
 from isthmus.objects.console import object_and_number
@@ -50,6 +61,9 @@ _PLACE = re.compile(r"(?P<topic>/?[A-Za-z][A-Za-z0-9_/]*?)[\s:#/]+(?P<number>\d{
 def register() -> None:
     """Join the console; called once, when the app is ready."""
     register_page(Page("Event monitor", "events:monitor", "broadcast", 40))
+    register_page(Page("Why?", "events:why", "question", 80, covers=("console:why",)))
+    register_question(Question("Why did this not fire?", "events:why"))
+    register_links(links_of)
     register_figures(figures)
     register_metrics(metrics)
     timeline.register_source(published_entries, finds=correlations_of, recent=latest, details=details_of)
@@ -230,6 +244,15 @@ def found_events(_user: AnyUser, text: str) -> Iterator[Match]:
             ),
             detail=f"Replay id {event.replay_id}, {event.published_at:%Y-%m-%d %H:%M:%S} UTC",
         )
+
+
+def links_of(_user: AnyUser, reference: str) -> Iterator[Link]:
+    """Yield the way from the time line of a record, or of an event, to why it did not fire."""
+    if object_and_number(reference) is not None:
+        yield Link("Why did it not fire?", "question", f"{reverse('events:why')}?{urlencode({'record': reference})}")
+    elif given := as_uuid(reference):
+        for replay_id in EventLogEntry.objects.filter(event_uuid=given).values_list("replay_id", flat=True):
+            yield Link("Why did it not fire?", "question", f"{reverse('events:why')}?event={replay_id}")
 
 
 def found_names(_user: AnyUser, text: str) -> Iterator[Match]:

@@ -58,9 +58,6 @@ class DatabaseEventLog(EventLog):
         entry = EventLogEntry.objects.filter(pk=replay_id).select_related("topic").first()
         return event_of(entry) if entry is not None else None
 
-    def payloads_of(self, entries: Sequence[EventLogEntry]) -> dict[int, dict[str, Any]]:
-        return {entry.replay_id: entry.payload for entry in entries}
-
     def take_staged(self, limit: int) -> int:
         return move_staged(connection, limit=limit, now=clock.now())
 

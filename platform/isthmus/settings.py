@@ -70,7 +70,7 @@ ISTHMUS_APPS = env.list("ISTHMUS_APPS", default=["examples.mortgage"] if IS_CHEC
 """Django apps of yours that stand beside ours: dotted names, separated by commas."""
 
 INSTALLED_APPS = [
-    "unfold",
+    "isthmus.console.set_up.SetUpConfig",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -13,17 +13,17 @@ class ConsoleConfig(AppConfig):
     def ready(self) -> None:
         from isthmus.access.registry import GrantKind, register_grant_kind
         from isthmus.console import access, probes
-        from isthmus.console.registry import Page, register_page
+        from isthmus.console.registry import Page, Question, register_page, register_question
 
         register_grant_kind(
             GrantKind(
                 name=access.KIND,
                 label="Console",
-                actions=("view", "operate"),
+                actions=("view", "operate", "administer"),
                 targets=lambda: [access.ANYWHERE],
-                implied={"operate": ("view",)},
+                implied={"operate": ("view",), "administer": ("view", "operate")},
             )
         )
         register_page(Page("Home", "console:home", "home", 0))
-        register_page(Page("Access", "console:why", "question", 80))
+        register_question(Question("May they, and why not?", "console:why"))
         health.register(health.Probe(name="database", label="Database", ask=probes.ask_database))

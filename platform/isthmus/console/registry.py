@@ -6,6 +6,7 @@ The shell knows no app. An app calls these from its `console.py`, which its `App
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 from prometheus_client.core import Metric
 
@@ -20,11 +21,13 @@ __all__ = [
     "Links",
     "Metrics",
     "Page",
+    "Question",
     "all_figures",
     "demo_data",
     "links_of",
     "metric_sources",
     "pages",
+    "questions",
     "register_demo_data",
     "register_demo_data_temporarily",
     "register_figures",
@@ -33,6 +36,7 @@ __all__ = [
     "register_metrics",
     "register_metrics_temporarily",
     "register_page",
+    "register_question",
 ]
 
 
@@ -46,7 +50,7 @@ class Page:
     """Name of an icon of `static/console/icons.svg`."""
     order: int
     """Pages stand in ascending order; home is 0."""
-    permission_action: str = "view"
+    permission_action: Literal["", "view", "operate", "administer"] = "view"
     """Whoever is not granted this action on the console does not see the page; "" shows it to everybody."""
     covers: tuple[str, ...] = ()
     """URL names of further pages that stand under this one in the navigation, at addresses of their own."""
@@ -75,6 +79,14 @@ class Link:
 
 
 @dataclass(frozen=True)
+class Question:
+    """A page that says why something is, or is not."""
+
+    label: str
+    url_name: str
+
+
+@dataclass(frozen=True)
 class DemoData:
     """Data to try the platform with."""
 
@@ -94,6 +106,7 @@ _figures: list[Figures] = []
 _metrics: list[Metrics] = []
 _links: list[Links] = []
 _demo_data: list[DemoData] = []
+_questions: list[Question] = []
 
 
 def register_page(page: Page) -> None:
@@ -156,6 +169,16 @@ def register_links(links: Links) -> None:
 def links_of(user: AnyUser, reference: str) -> list[Link]:
     """Return where the time line of this reference leads to."""
     return [link for links in _links for link in links(user, reference)]
+
+
+def register_question(question: Question) -> None:
+    """Add a page to those that stand together under *Why?*."""
+    _questions.append(question)
+
+
+def questions() -> tuple[Question, ...]:
+    """Return the pages that say why."""
+    return tuple(_questions)
 
 
 def register_demo_data(demo: DemoData) -> None:

@@ -90,17 +90,18 @@ def _rows_with(user: AnyUser, object_type: ObjectType, field: FieldType, text: s
     model = object_type.model
     if model is None:
         return None
-    rows = sharing.visible(user, object_type, live_rows(model))
+    rows: QuerySet[Any, Any] = sharing.visible(user, object_type, live_rows(model))
     if field.type.is_text and not field.case_sensitive:
         # The form in which the index has it.
         rows = rows.alias(_folded=Lower(field.attname)).filter(_folded=Lower(Value(text)))
     else:
         try:
-            value = model._meta.get_field(field.django_name).to_python(text)
+            column: Any = model._meta.get_field(field.django_name)
+            value = column.to_python(text)
         except (ValidationError, ValueError, ArithmeticError):
             return None
         rows = rows.filter(**{field.attname: value})
-    named = rows.order_by().annotate(
+    named: QuerySet[Any, Any] = rows.order_by().annotate(
         _object=Value(object_type.api_name, output_field=CharField()),
         _number=Cast(F("pk"), BigIntegerField()),
     )
