@@ -123,8 +123,12 @@ def metrics() -> Iterator[Metric]:
 
 
 def published_entries(correlation_ids: Sequence[str], limit: int) -> Iterable[timeline.Entry]:
-    """Return the published events under these correlation ids."""
-    found = list(listed().filter(correlation_id__in=correlation_ids).order_by("replay_id")[:limit])
+    """Return the published events under these correlation ids, and the latest changes of records that are named so."""
+    wanted = Q(correlation_id__in=correlation_ids)
+    # What was changed outside any entrance carries no correlation, and is the record's all the same.
+    for record in filter(None, map(object_and_number, correlation_ids)):
+        wanted |= Q(pk__in=[change.pk for change in changed_records.latest_changes(*record, limit=limit)])
+    found = list(listed().filter(wanted).order_by("replay_id")[:limit])
     changes: dict[Any, int] = {}
     for event in found:
         if event.topic.kind == TopicKind.DATA:

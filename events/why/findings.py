@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from django.urls import reverse
+
 from isthmus.console.tones import Status, Tone
 
 __all__ = ["Finding", "Group", "Verdict", "Way"]
@@ -28,6 +30,11 @@ class Way:
 
     url: str
     label: str
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it leads to a page of the console, not of the set-up, which fewer may open."""
+        return not self.url.startswith(reverse("admin:index"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -165,13 +165,13 @@ class _Scale:
 
 
 def in_words(span: timedelta) -> str:
-    """Return a span of time in two units at most: "340 ms", "1.2 s", "3 min 20 s", "2 h 5 min", "1 d 3 h"."""
+    """Return a span of time in two units at most: "340 ms", "1.25 s", "3 min 20 s", "2 h 5 min", "1 d 3 h"."""
     milliseconds = span / timedelta(milliseconds=1)
     if milliseconds < 1_000:
         return f"{milliseconds:.0f} ms"
     seconds = int(milliseconds // 1_000)
     if seconds < 60:
-        return f"{milliseconds / 1_000:.1f} s"
+        return f"{milliseconds / 1_000:.{2 if seconds < 10 else 1}f} s"
     for large, small, size, part in (("min", "s", 60, 1), ("h", "min", 3_600, 60), ("d", "h", 86_400, 3_600)):
         whole, rest = divmod(seconds, size)
         if whole < 60 or large == "d":

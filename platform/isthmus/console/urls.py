@@ -10,6 +10,7 @@ urlpatterns: list[URLPattern] = [
     path("sign-in/", views.SignIn.as_view(), name="login"),
     path("sign-out/", views.SignOut.as_view(), name="logout"),
     path("search/", views.search, name="search"),
+    path("demo-data/", views.demo_data, name="demo-data"),
     path("access/why/", explain_view.why, name="why"),
     path("timeline-bundle/<path:reference>", views.time_line_bundle, name="time-line-bundle"),
     path("timeline/<path:reference>", views.time_line, name="time-line"),

@@ -1,16 +1,16 @@
 """The pages that belong to no app: home, search, time line and its bundle, signing in and out."""
 
 from django.contrib.auth import views as auth_views
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from isthmus import correlation, health
 from isthmus.console import bundles, finding, picture, registry, timeline
 from isthmus.console.access import requires
 from isthmus.console.tones import Status, Tone
 
-__all__ = ["SignIn", "SignOut", "home", "search", "time_line", "time_line_bundle"]
+__all__ = ["SignIn", "SignOut", "demo_data", "home", "search", "time_line", "time_line_bundle"]
 
 LATEST_SHOWN = 12
 
@@ -49,6 +49,18 @@ def _status_of(probe: health.Probe, state: health.Health) -> Status:
     if state.ok:
         return Status("Well", Tone.GOOD)
     return Status("Down", Tone.BAD) if probe.required else Status("Look here", Tone.WARNING)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@requires("administer")
+def demo_data(request: HttpRequest) -> HttpResponse:
+    """Say what the demo data are; make them in the background."""
+    demo = registry.demo_data()
+    if demo is None:
+        raise Http404
+    if request.method == "POST":
+        return redirect(demo.begin(request.user))
+    return render(request, "console/demo_data.html", {"demo": demo})
 
 
 @require_safe

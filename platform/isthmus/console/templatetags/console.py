@@ -120,6 +120,12 @@ def may_administer(request: HttpRequest) -> bool:
 
 
 @register.filter
+def may_add_demo_data(request: HttpRequest) -> bool:
+    """Return whether there are data to try the platform with, and the user of the request may add them."""
+    return registry.demo_data() is not None and access.may(request.user, "administer")
+
+
+@register.filter
 def may_set_up(request: HttpRequest) -> bool:
     """Return whether the user of the request finds anything on the set-up pages."""
     return sets_up(request.user)
