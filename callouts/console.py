@@ -18,7 +18,7 @@ from isthmus.access.policy import AnyUser
 from isthmus.console import timeline
 from isthmus.console.bundles import register_masker
 from isthmus.console.finding import MOST_FOUND, Match, register_finder, time_line_or
-from isthmus.console.references import as_uuid, ids_of_kind
+from isthmus.console.references import any_of, as_uuid, ids_of_kind, is_known
 from isthmus.console.registry import Figure, Page, register_figures, register_metrics, register_page
 from isthmus.console.tones import Status, Tone
 
@@ -126,10 +126,9 @@ def entries_of(correlation_ids: Sequence[str], limit: int) -> Iterable[timeline.
 
 def correlations_of(reference: str) -> Iterable[str]:
     """Return the correlation ids of the exchange of this id, or of those about the record of this id."""
-    wanted = Q(record_id=reference)
-    if given := as_uuid(reference):
-        wanted |= Q(pk=given)
-    found = IntegrationLogEntry.objects.filter(wanted).order_by("-started_at")
+    given = as_uuid(reference)
+    wanted = [is_known(record_id=reference), *([Q(pk=given)] if given else [])]
+    found = any_of(IntegrationLogEntry.objects.all(), *wanted).order_by("-started_at")
     return found.values_list("correlation_id", flat=True)[: timeline.ENTRIES_SHOWN]
 
 
@@ -183,8 +182,8 @@ def _causes_of(entry: IntegrationLogEntry) -> tuple[str, ...]:
 def found_exchanges(_user: AnyUser, text: str) -> Iterator[Match]:
     """Yield the exchange of this id, and those of this idempotency key."""
     given = as_uuid(text)
-    wanted = Q(idempotency_key=text) if given is None else Q(idempotency_key=text) | Q(pk=given)
-    for entry in listed().filter(wanted).order_by("-started_at")[: MOST_FOUND + 1]:
+    wanted = [is_known(idempotency_key=text), *([Q(pk=given)] if given else [])]
+    for entry in any_of(listed(), *wanted).order_by("-started_at")[: MOST_FOUND + 1]:
         page = reverse("callouts:entry", args=[entry.pk])
         reference = str(entry.pk) if entry.pk == given else entry.correlation_id
         yield Match(

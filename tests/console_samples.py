@@ -387,6 +387,8 @@ def page_addresses(made: dict[str, object]) -> dict[str, str]:
         "subscription": f"/events/subscriptions/{made['subscription'].pk}/",
         "parked": "/events/parked/",
         "explorer": "/explorer/",
+        "why-fired": f"/why/?event=1&subscription={made['subscription'].pk}",
+        "found": "/search/?q=1",
     }
 
 

@@ -20,7 +20,7 @@ from isthmus import clock
 from isthmus.access.policy import AnyUser
 from isthmus.console import timeline
 from isthmus.console.finding import MOST_FOUND, Match, register_finder, time_line_or
-from isthmus.console.references import as_uuid, ids_of_kind
+from isthmus.console.references import any_of, as_uuid, ids_of_kind, is_known
 from isthmus.console.registry import Figure, Page, register_figures, register_metrics, register_page
 from isthmus.console.tones import Status, Tone
 
@@ -197,10 +197,9 @@ def _invocation_entry(invocation: Invocation, at: datetime, what: str, status: S
 
 def correlations_of_invocation(reference: str) -> Iterable[str]:
     """Return the correlation ids of the invocations that are, are called, or are about `reference`."""
-    wanted = Q(reference=reference) | Q(record_id=reference)
-    if given := as_uuid(reference):
-        wanted |= Q(pk=given)
-    found = Invocation.objects.filter(wanted).order_by("-submitted_at")
+    given = as_uuid(reference)
+    wanted = [is_known(reference=reference), is_known(record_id=reference), *([Q(pk=given)] if given else [])]
+    found = any_of(Invocation.objects.all(), *wanted).order_by("-submitted_at")
     return found.values_list("correlation_id", flat=True)[: timeline.ENTRIES_SHOWN]
 
 
@@ -244,10 +243,8 @@ def _receipt_entry(receipt: CallbackReceipt) -> timeline.Entry:
 def found_invocations(_user: AnyUser, text: str) -> Iterator[Match]:
     """Yield the invocation of this id or idempotency key, and those of this reference."""
     given = as_uuid(text)
-    wanted = Q(reference=text) | Q(idempotency_key=text)
-    if given is not None:
-        wanted |= Q(pk=given)
-    for invocation in listed_invocations().filter(wanted).order_by("-submitted_at")[: MOST_FOUND + 1]:
+    wanted = [is_known(reference=text), Q(idempotency_key=text), *([Q(pk=given)] if given else [])]
+    for invocation in any_of(listed_invocations(), *wanted).order_by("-submitted_at")[: MOST_FOUND + 1]:
         page = reverse("external_services:invocation", args=[invocation.pk])
         yield Match(
             kind="Invocation",

@@ -15,7 +15,7 @@ from isthmus import clock, health
 from isthmus.access.policy import AnyUser
 from isthmus.console import timeline
 from isthmus.console.finding import MOST_FOUND, Match, register_finder, time_line_or
-from isthmus.console.references import as_number, ids_of_kind
+from isthmus.console.references import any_of, as_number, ids_of_kind, is_known
 from isthmus.console.registry import Figure, Page, register_figures, register_metrics, register_page
 from isthmus.console.tones import Status, Tone
 from isthmus.health import Health, Probe
@@ -100,7 +100,7 @@ def entries_of(correlation_ids: Sequence[str], limit: int) -> Iterable[timeline.
 
 def correlations_of(reference: str) -> Iterable[str]:
     """Return the correlation ids of the callouts about the record of this id."""
-    found = QueuedCallout.objects.about_record(reference).order_by("-created_at")
+    found = any_of(QueuedCallout.objects.all(), is_known(record_id=reference)).order_by("-created_at")
     return found.values_list("correlation_id", flat=True)[: timeline.ENTRIES_SHOWN]
 
 
@@ -136,8 +136,8 @@ def _causes_of(row: QueuedCallout) -> tuple[str, ...]:
 def found_callouts(_user: AnyUser, text: str) -> Iterator[Match]:
     """Yield the queued callout of this number, and those of this idempotency key."""
     given = as_number(text)
-    wanted = Q(idempotency_key=text) if given is None else Q(idempotency_key=text) | Q(pk=given)
-    for row in listed().filter(wanted).order_by("-created_at")[: MOST_FOUND + 1]:
+    wanted = [is_known(idempotency_key=text), *([Q(pk=given)] if given is not None else [])]
+    for row in any_of(listed(), *wanted).order_by("-created_at")[: MOST_FOUND + 1]:
         page = reverse("callout_queue:detail", args=[row.pk])
         yield Match(
             kind="Queued callout",

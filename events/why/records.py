@@ -183,7 +183,7 @@ def _nothing_kept(object_type: ObjectType) -> Iterator[Finding]:
             subject="Is the change still kept?",
             reason=f"Events of {topic.name} up to replay id {topic.trimmed_replay_id} are gone: they are kept {hours} "
             "hours. If the record changed before that, its event went with them.",
-            cure="Keep events longer (`ISTHMUS_EVENTS_RETENTION_HOURS`); `manage.py cdc backfill` tells all records anew.",
+            cure="Keep them longer (`ISTHMUS_EVENTS_RETENTION_HOURS`). `manage.py cdc backfill` tells records anew.",
         )
     yield Finding(
         verdict=Verdict.STOPPED,

@@ -172,11 +172,16 @@ def in_words(span: timedelta) -> str:
     seconds = int(milliseconds // 1_000)
     if seconds < 60:
         return f"{milliseconds / 1_000:.{2 if seconds < 10 else 1}f} s"
-    for large, small, size, part in (("min", "s", 60, 1), ("h", "min", 3_600, 60), ("d", "h", 86_400, 3_600)):
-        whole, rest = divmod(seconds, size)
-        if whole < 60 or large == "d":
-            return f"{whole} {large} {rest // part} {small}" if rest // part else f"{whole} {large}"
-    raise AssertionError("The last unit takes any span.")
+    minute, hour, day = 60, 3_600, 86_400
+    large, small, size, part = (
+        ("min", "s", minute, 1)
+        if seconds < hour
+        else ("h", "min", hour, minute)
+        if seconds < day
+        else ("d", "h", day, hour)
+    )
+    whole, rest = seconds // size, seconds % size // part
+    return f"{whole} {large} {rest} {small}" if rest else f"{whole} {large}"
 
 
 def _place(number: int, entry: Entry, scale: _Scale) -> _Placed:

@@ -13,7 +13,7 @@ from isthmus import clock
 from isthmus.access.policy import AnyUser
 from isthmus.console import timeline
 from isthmus.console.finding import MOST_FOUND, Match, register_finder, time_line_or
-from isthmus.console.references import as_uuid, ids_of_kind
+from isthmus.console.references import any_of, as_uuid, ids_of_kind
 from isthmus.console.registry import Figure, Page, register_figures, register_metrics, register_page
 from isthmus.console.tones import Status, Tone
 from isthmus.jobs.models import Job, JobLogLine, Schedule
@@ -96,10 +96,9 @@ def entries_of(correlation_ids: Sequence[str], limit: int) -> Iterable[timeline.
 
 def correlations_of(reference: str) -> Iterable[str]:
     """Return the correlation ids of the job of this id, or of the jobs about the thing of this id."""
-    wanted = Q(subject_id=reference)
-    if given := as_uuid(reference):
-        wanted |= Q(pk=given)
-    found = Job.objects.filter(wanted).order_by("-created_at")
+    given = as_uuid(reference)
+    wanted = [Q(subject_id=reference), *([Q(pk=given)] if given else [])]
+    found = any_of(Job.objects.all(), *wanted).order_by("-created_at")
     return found.values_list("correlation_id", flat=True)[: timeline.ENTRIES_SHOWN]
 
 
@@ -128,8 +127,8 @@ def _entry(job: Job) -> timeline.Entry:
 def found_jobs(_user: AnyUser, text: str) -> Iterator[Match]:
     """Yield the job of this id or idempotency key, and those about the thing of this id."""
     given = as_uuid(text.removeprefix("job-"))
-    wanted = Q(subject_id=text) if given is None else Q(subject_id=text) | Q(pk=given)
-    for job in listed().filter(wanted).order_by("-created_at")[: MOST_FOUND + 1]:
+    wanted = [Q(subject_id=text), *([Q(pk=given)] if given else [])]
+    for job in any_of(listed(), *wanted).order_by("-created_at")[: MOST_FOUND + 1]:
         is_asked_for = job.pk == given
         page = reverse("jobs:detail", args=[job.pk])
         yield Match(

@@ -20,7 +20,7 @@ def test_pages_stand_in_their_order_and_home_is_first():
         "Event monitor",
         "Named credentials",
         "My connections",
-        "Access",
+        "Why?",
         "API documentation",
     ]
 
