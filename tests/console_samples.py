@@ -306,6 +306,8 @@ def make_everything() -> dict[str, object]:
     JobLogLine.objects.create(job=job, attempt=1, message=HOSTILE, fields={"note": HOSTILE})
     make_job(function=f"later{HOSTILE}", state="Holding", after=job)
     Schedule.objects.create(name=f"Nightly {HOSTILE}", function="sample.jobs.sweep", cron="17 3 * * *")
+    # Of the service's name: whoever searches for it finds two things.
+    Schedule.objects.create(name="AcmeMortgages", function=f"sample{HOSTILE}", cron="17 3 * * *")
     ProcessHeartbeat.objects.create(kind="worker", name=HOSTILE, pid=7, beat_at=clock.now())
     service = make_service()
     invocation = make_invocation(service)
@@ -388,7 +390,7 @@ def page_addresses(made: dict[str, object]) -> dict[str, str]:
         "parked": "/events/parked/",
         "explorer": "/explorer/",
         "why-fired": f"/why/?event=1&subscription={made['subscription'].pk}",
-        "found": "/search/?q=1",
+        "found": "/search/?q=AcmeMortgages",
     }
 
 

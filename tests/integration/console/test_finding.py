@@ -110,7 +110,10 @@ def test_names_lead_to_their_pages(box):
     assert box("Tidy up") == "/operations/schedules/"
     assert box("Acme") == "/named-credentials/Acme/"
     assert box("Acme_OAuth") == "/named-credentials/Acme/"
-    assert box(made["service"].name) == "/external-services/services/AcmeMortgages/"
+    assert box(made["service"].name) == [
+        ("Schedule", "/operations/schedules/"),
+        ("External service", "/external-services/services/AcmeMortgages/"),
+    ]
     assert box(made["subscription"].name) == f"/events/subscriptions/{made['subscription'].pk}/"
     assert box("Made__e") == "/events/log/?topic=/event/Made__e"
 
