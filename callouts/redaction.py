@@ -14,6 +14,7 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -163,12 +164,20 @@ def value(given: Any, *, rules: Rules = NO_RULES) -> Any:
 
 def _texts_masked(given: Any, rules: Rules) -> Any:
     if isinstance(given, str):
-        return rules.mask_text(text(given))
+        return _text_masked(given, rules)
     if isinstance(given, dict):
         return {key: _texts_masked(inner, rules) for key, inner in given.items()}
     if isinstance(given, list):
         return [_texts_masked(inner, rules) for inner in given]
     return given
+
+
+def _text_masked(given: str, rules: Rules) -> str:
+    if given.lstrip()[:1] in {"{", "["} and len(given) <= _PARSE_AT_MOST_BYTES:
+        # A body within the value: what its names hide is found only when it is parsed.
+        with suppress(ValueError, RecursionError):
+            given = json.dumps(_json_masked(json.loads(given)), ensure_ascii=False)
+    return rules.mask_text(text(given))
 
 
 def _is_harmless(readable: str) -> bool:

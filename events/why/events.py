@@ -24,7 +24,6 @@ from events.subscribers import Event
 from events.why.findings import Finding, Group, Verdict, Way
 from events.why.subscriptions import Reading, about_subscription
 from events.why.values import values_of
-from isthmus.access.policy import system_user
 from isthmus.objects.object_types import ObjectType
 from isthmus.objects.reading import current_values
 from isthmus.objects.record_ids import decode
@@ -146,7 +145,7 @@ def _reading(
 ) -> Reading:
     subscriber = registry.get_subscriber(row.name)
     run_as = subscriber.run_as if subscriber is not None else ""
-    user = users.get(run_as) if run_as else system_user()
+    user = users.get(run_as)
     events = [event]
     if row.topic.name in carried:
         events = [narrow for narrow, is_wanted in carried[row.topic.name][1] if is_wanted]

@@ -134,7 +134,7 @@ def _waiting(object_type: ObjectType, pk: int) -> Iterator[Finding]:
             yield Finding(
                 verdict=Verdict.STOPPED,
                 subject="Is there anything to tell of the change?",
-                reason="The record was saved, but no field changed that change events carry.",
+                reason="No: no field changed that change events carry, or the record was in the recycle bin.",
                 values=(("transaction", str(row.transaction_key)),),
             )
             continue

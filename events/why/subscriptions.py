@@ -28,7 +28,7 @@ class Reading:
     subscriber: Subscriber | None
     """`None` where the code declares none of the name any more."""
     user: AbstractUser | None
-    """As whom it reads; `None` where that is no active user."""
+    """As whom it reads; `None` where that is no active user, and for the automated process, which may do all."""
     is_carried: bool
     """Whether its topic carries the event's topic at all."""
     is_let_through: bool

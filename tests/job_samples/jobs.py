@@ -5,7 +5,6 @@ import sys
 import threading
 from pathlib import Path
 
-from crm.models import Account
 from isthmus.jobs import current_job, queueable
 from tests.job_samples.models import Effect
 
@@ -94,10 +93,3 @@ def tell_platform():
     import isthmus
 
     return [platform.__file__, isthmus.__file__]
-
-
-@queueable()
-def begin_more(name):
-    """Begin another job and change a record."""
-    note.enqueue(name=name)
-    Account.objects.create(name=name)

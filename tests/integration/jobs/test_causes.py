@@ -18,9 +18,9 @@ from isthmus import causes, correlation
 from isthmus.access.actions import assign, ensure_permission_set, issue_access_token
 from isthmus.console import timeline
 from isthmus.console.picture import draw
+from isthmus.jobs import queueable
 from isthmus.jobs.models import Job
 from isthmus.objects.record_ids import record_id_of
-from tests.job_samples import jobs as sample_jobs
 from tests.service_fixtures import approve as approve
 from tests.service_fixtures import bank as bank
 from tests.service_fixtures import bank_door as bank_door
@@ -29,6 +29,19 @@ from tests.service_fixtures import submitted as submitted
 from tests.service_fixtures import teller as teller
 
 pytestmark = pytest.mark.django_db
+
+
+@queueable()
+def note(name):
+    """Do nothing but run."""
+    return name
+
+
+@queueable()
+def begin_more(name):
+    """Begin another operation, and change a record."""
+    note.enqueue(name=name)
+    Account.objects.create(name=name)
 
 
 @pytest.fixture
@@ -65,11 +78,11 @@ def test_a_cause_holds_within_its_block_only():
 
 
 def test_what_an_operation_begins_and_changes_comes_from_it(jobs, event_bus):
-    job = sample_jobs.begin_more.enqueue(name="x")
+    job = begin_more.enqueue(name="x")
     jobs.run_all()
     event_bus.relay()
     assert Job.objects.get(pk=job.pk).cause == ""
-    assert Job.objects.get(function=sample_jobs.note.declaration.name).cause == f"operation:{job.pk}"
+    assert Job.objects.get(function=note.declaration.name).cause == f"operation:{job.pk}"
     assert cause_of("/data/AccountChangeEvent") == f"operation:{job.pk}"
 
 
@@ -89,7 +102,7 @@ def test_what_a_subscriber_begins_comes_from_its_events(event_bus, told):
     ensure_named_credential("Acme", url="https://acme.example.org", external_credential=external)
 
     def handle(events):
-        sample_jobs.note.enqueue(name=events[0].payload["Text__c"])
+        note.enqueue(name=events[0].payload["Text__c"])
         callouts.enqueue("Tell", http.Request(method="GET", url="callout:Acme/x"))
 
     with subscribed(handle, "Told__e", name="reader"):
@@ -119,9 +132,9 @@ def test_what_a_callback_begins_comes_from_it(submitted, approve, teller):
 def test_a_time_line_draws_the_whole_chain(event_bus, jobs, told):
     """Operation → change → event's subscriber → operation."""
     with correlation.bind("chain"):
-        sample_jobs.begin_more.enqueue(name="x")
+        begin_more.enqueue(name="x")
     jobs.run_all()
-    with subscribed(lambda _events: sample_jobs.note.enqueue(name="y"), "AccountChangeEvent", start="earliest"):
+    with subscribed(lambda _events: note.enqueue(name="y"), "AccountChangeEvent", start="earliest"):
         event_bus.deliver()
     entries = timeline.trace("chain").entries
     by_lane = {}
