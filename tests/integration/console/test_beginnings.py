@@ -89,6 +89,16 @@ def test_the_demo_data_are_made_by_a_background_operation_once(administrator, jo
     assert (done.state, done.error) == ("Completed", "")
     assert set(NamedCredential.objects.values_list("name", flat=True)) == {"AcmeBank", "Warehouse", "Partner_CRM"}
     assert User.objects.filter(username="operator").exists()
+    # Who is no superuser gets none with a password that everybody knows.
+    assert not User.objects.get(username="admin").is_superuser
+    assert User.objects.get(username="admin").has_perm("jobs.add_schedule")
+
+
+def test_a_superuser_gets_the_demo_as_the_command_makes_it(jobs, client):
+    client.force_login(User.objects.create_superuser("root"))
+    client.post("/demo-data/")
+    jobs.run_all()
+    assert User.objects.get(username="admin").is_superuser
 
 
 def test_nobody_else_adds_them(operator, watcher):
