@@ -16,6 +16,7 @@ class ApexRestConfig(AppConfig):
         from apexrest import console, figures, listings
         from apexrest.door import PREFIX, Door
         from apexrest.idempotency import remove_expired_answers
+        from isthmus.access.setting_up import register_set_up
         from isthmus.doors import register_door
         from isthmus.jobs.schedules import register_schedule
 
@@ -27,6 +28,7 @@ class ApexRestConfig(AppConfig):
                 targets=lambda: [resource.mapping for resource in registry.all_resources()],
             )
         )
+        register_set_up("apexrest")
         console.register()
         listings.register()
         figures.register()

@@ -1,6 +1,7 @@
 """Writes what came in, and what was answered, into the integration log."""
 
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
@@ -29,6 +30,7 @@ def write(
     failure: BaseException | None,
     started_at: datetime,
     duration: timedelta,
+    entry_id: UUID,
 ) -> None:
     """Write one exchange. The answer is worth more than its entry: a database that fails now is only reported."""
     exchanged = integration_log.Exchanged(
@@ -51,6 +53,7 @@ def write(
             error=_described(response, failure),
             started_at=started_at,
             duration_ms=int(duration / timedelta(milliseconds=1)),
+            entry_id=entry_id,
         )
     except DatabaseError:
         log.exception("endpoint.log_incomplete", mapping=resource.mapping)

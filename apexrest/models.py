@@ -24,6 +24,7 @@ class RecordedAnswer(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["caller", "key"], name="recorded_answer_once")]
+        indexes = [models.Index(fields=["key"], name="recorded_answer_key")]
 
     def __str__(self) -> str:
         return f"{self.method} {self.path} → {self.status}"

@@ -19,7 +19,7 @@ from apexrest.limits import Limits
 from apexrest.rest_context import RestRequest
 from apexrest.signatures import Endpoint
 from apexrest.webhook_signatures import Verified, user_of, verify
-from isthmus import clock
+from isthmus import causes, clock, ids
 from isthmus.access import api_use
 from isthmus.access.client_address import client_address
 from isthmus.objects.addresses import record_path
@@ -56,6 +56,7 @@ class EndpointView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Let authenticated callers in, and find out whom they want. Raises `NoSuchAddress`."""
         self.started_at, self.started_seconds = clock.now(), clock.monotonic_seconds()
+        self.entry_id = ids.new_uuid()
         matched = registry.match(kwargs["path"])
         if matched is not None and matched.resource.webhook is not None:
             self._let_delivery_in(request, matched)
@@ -99,7 +100,10 @@ class EndpointView(APIView):
             delivery_id=self.delivery.delivery_id if self.delivery is not None else "",
             parsed_query=_parsed_query(endpoint, described),
         )
-        answered = execution.run(resource, endpoint, described, limits=limits, wanted=formats.wanted_format(request))
+        with causes.bind(f"call:{self.entry_id}"):
+            answered = execution.run(
+                resource, endpoint, described, limits=limits, wanted=formats.wanted_format(request)
+            )
         response = HttpResponse(b"" if is_head else answered.content, status=answered.status)
         del response["Content-Type"]
         for name, value in answered.headers.items():
@@ -149,6 +153,7 @@ class EndpointView(APIView):
             failure=self.failure,
             started_at=self.started_at,
             duration=timedelta(seconds=spent),
+            entry_id=self.entry_id,
         )
         return final
 

@@ -31,6 +31,7 @@ class CalloutsConfig(AppConfig):
         from callouts.models import Destination, RedactionRule
         from credentials.transport import register_transport
         from isthmus import health
+        from isthmus.access.setting_up import register_set_up
         from isthmus.audit.registry import AuditAction, register_actions
         from isthmus.jobs.hooks import register_job_context
         from isthmus.jobs.schedules import register_schedule
@@ -54,6 +55,7 @@ class CalloutsConfig(AppConfig):
         for model, forget in ((RedactionRule, redaction_rules.forget), (Destination, destinations.forget)):
             for signal in (post_save, post_delete):
                 signal.connect(lambda forget=forget, **_: forget(), sender=model, weak=False)
+        register_set_up("callouts")
         console.register()
         listings.register()
         figures.register()

@@ -1,19 +1,25 @@
-"""What callouts add to the console: the integration log's page, metrics and time line entries."""
+"""What callouts add to the console: the integration log's page, metrics, time line entries, what is found."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.db.models import Count, Max, Q, QuerySet
 from django.urls import reverse
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from callouts import integration_log
 from callouts.conf import options
 from callouts.models import Direction, IntegrationLogEntry, Outcome
+from credentials.models import NamedCredential
 from isthmus import clock
+from isthmus.access.policy import AnyUser
 from isthmus.console import timeline
+from isthmus.console.bundles import register_masker
+from isthmus.console.finding import MOST_FOUND, Match, register_finder, time_line_or
 from isthmus.console.live import few, newest, register_live
-from isthmus.console.references import as_uuid
+from isthmus.console.references import any_of, as_uuid, ids_of_kind, is_known
 from isthmus.console.registry import Page, register_metrics, register_page
 from isthmus.console.tones import Status, Tone
 
@@ -36,7 +42,10 @@ def register() -> None:
     register_page(Page("Named credentials", "named_credentials:list", "lock", 45))
     register_metrics(metrics)
     register_live("exchanges", live_mark)
-    timeline.register_source(entries_of, finds=correlations_of, recent=latest)
+    timeline.register_source(entries_of, finds=correlations_of, recent=latest, details=details_of)
+    register_finder("Exchanges of the integration log by id, record id or idempotency key", found_exchanges)
+    register_finder("Named credentials by name, and external credentials through them", found_credentials)
+    register_masker(integration_log.masked_value)
 
 
 def live_mark() -> object:
@@ -99,10 +108,9 @@ def entries_of(correlation_ids: Sequence[str], limit: int) -> Iterable[timeline.
 
 def correlations_of(reference: str) -> Iterable[str]:
     """Return the correlation ids of the exchange of this id, or of those about the record of this id."""
-    wanted = Q(record_id=reference)
-    if given := as_uuid(reference):
-        wanted |= Q(pk=given)
-    found = IntegrationLogEntry.objects.filter(wanted).order_by("-started_at")
+    given = as_uuid(reference)
+    wanted = [is_known(record_id=reference), *([Q(pk=given)] if given else [])]
+    found = any_of(IntegrationLogEntry.objects.all(), *wanted).order_by("-started_at")
     return found.values_list("correlation_id", flat=True)[: timeline.ENTRIES_SHOWN]
 
 
@@ -126,4 +134,113 @@ def _entry(entry: IntegrationLogEntry) -> timeline.Entry:
         url=reverse("callouts:entry", args=[entry.pk]),
         detail=" · ".join(filter(None, parts)),
         correlation_id=entry.correlation_id,
+        id=_entry_id(entry),
+        ended_at=entry.started_at + timedelta(milliseconds=entry.duration_ms) if entry.duration_ms else None,
+        lane=_lane_of(entry),
+        causes=_causes_of(entry),
     )
+
+
+def _lane_of(entry: IntegrationLogEntry) -> timeline.Lane:
+    if entry.direction == Direction.OUTBOUND:
+        return timeline.Lane.CALLOUTS
+    if entry.direction == Direction.INBOUND:
+        return timeline.Lane.CALLBACKS if entry.invocation_id else timeline.Lane.CALLS
+    return timeline.Lane.OTHER
+
+
+def _causes_of(entry: IntegrationLogEntry) -> tuple[str, ...]:
+    """Return what the exchange came from: the nearest thing that is known."""
+    if entry.direction != Direction.OUTBOUND:
+        # What comes in runs its job, not the other way round.
+        return (f"invocation:{entry.invocation_id}",) if entry.invocation_id else ()
+    if entry.queued_callout_id:
+        return (f"queued:{entry.queued_callout_id}",)
+    if entry.invocation_id:
+        return (f"invocation:{entry.invocation_id}",)
+    return (f"operation:{entry.job_id}",) if entry.job_id else ()
+
+
+def found_exchanges(_user: AnyUser, text: str) -> Iterator[Match]:
+    """Yield the exchange of this id, and those of this idempotency key."""
+    given = as_uuid(text)
+    wanted = [is_known(idempotency_key=text), *([Q(pk=given)] if given else [])]
+    for entry in any_of(listed(), *wanted).order_by("-started_at")[: MOST_FOUND + 1]:
+        page = reverse("callouts:entry", args=[entry.pk])
+        reference = str(entry.pk) if entry.pk == given else entry.correlation_id
+        yield Match(
+            kind="Exchange",
+            icon="exchange",
+            title=title_of(entry),
+            url=time_line_or(page, reference=reference, correlation_id=entry.correlation_id),
+            detail=f"{entry.started_at:%Y-%m-%d %H:%M:%S} UTC",
+        )
+
+
+def found_credentials(_user: AnyUser, text: str) -> Iterator[Match]:
+    """Yield the named credential of this name, and those of the external credential of this name."""
+    rows = NamedCredential.objects.select_related("external_credential")
+    for row in rows.filter(Q(name=text) | Q(external_credential__name=text)).order_by("name")[: MOST_FOUND + 1]:
+        yield Match(
+            kind="Named credential",
+            icon="lock",
+            title=row.label or row.name,
+            url=reverse("named_credentials:detail", args=[row.name]),
+            detail=row.name if row.name == text else f"Authenticates with {row.external_credential.name}",
+        )
+
+
+def details_of(entry_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+    """Return what the pages of these exchanges tell: both sides, as they were masked on their way into the log."""
+    wanted = [*ids_of_kind("exchange", entry_ids), *ids_of_kind("call", entry_ids)]
+    keys = [key for key in map(as_uuid, wanted) if key is not None]
+    rows = IntegrationLogEntry.objects.filter(pk__in=keys).select_related("user", "resolved_by")
+    return {_entry_id(entry): _told(entry) for entry in rows}
+
+
+def _told(entry: IntegrationLogEntry) -> dict[str, Any]:
+    return {
+        "id": entry.pk,
+        "direction": entry.direction,
+        "operation": entry.operation,
+        # Not by the name of its column, which sounds like a secret.
+        "destination": entry.named_credential,
+        "principal": entry.principal,
+        "user": entry.user.get_username() if entry.user else None,
+        "record_id": entry.record_id,
+        "correlation_id": entry.correlation_id,
+        "idempotency_key": entry.idempotency_key,
+        "job": entry.job_id,
+        "invocation": entry.invocation_id,
+        "queued_callout": entry.queued_callout_id,
+        "attempt": entry.attempt,
+        "started_at": entry.started_at,
+        "duration_ms": entry.duration_ms,
+        "timing": {
+            "dns_ms": entry.dns_ms,
+            "connect_ms": entry.connect_ms,
+            "tls_ms": entry.tls_ms,
+            "first_byte_ms": entry.first_byte_ms,
+        },
+        "outcome": entry.outcome,
+        "error_code": entry.error_code,
+        "error_message": entry.error_message,
+        "request": {
+            "method": entry.method,
+            "url": entry.url,
+            "headers": entry.request_headers,
+            "body": entry.request_body,
+        },
+        "response": {
+            "status_code": entry.status_code,
+            "headers": entry.response_headers,
+            "body": entry.response_body,
+        },
+        "resolution": entry.resolution,
+        "resolution_note": entry.resolution_note,
+        "resolved_by": entry.resolved_by.get_username() if entry.resolved_by else None,
+    }
+
+
+def _entry_id(entry: IntegrationLogEntry) -> str:
+    return f"{'call' if entry.direction == Direction.INBOUND else 'exchange'}:{entry.pk}"

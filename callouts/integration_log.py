@@ -8,10 +8,11 @@ line either way.
 """
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import requests
 from django.contrib.auth.models import AbstractUser
@@ -26,6 +27,7 @@ from callouts.log_rows import AlongWith
 from callouts.models import Direction, IntegrationLogEntry, Outcome, RedactionRule, Resolution
 from callouts.querysets import IntegrationLogQuerySet
 from callouts.redaction_rules import Rules, rules_of
+from callouts.requesting import IDEMPOTENCY_KEY_HEADER
 from callouts.statements import UnderWay
 from credentials.errors import CredentialError
 from isthmus import clock, correlation, ids
@@ -51,7 +53,9 @@ __all__ = [
 
 log = get_logger(__name__)
 
-_LONGEST = {"operation": 255, "named_credential": 80, "principal": 160, "record_id": 64, "method": 16}
+_LONGEST = {
+    "operation": 255, "named_credential": 80, "principal": 160, "record_id": 64, "method": 16, "idempotency_key": 255,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,14 +230,15 @@ def record(
     error: BaseException | None = None,
     started_at: datetime | None = None,
     duration_ms: int = 0,
+    entry_id: uuid.UUID | None = None,
 ) -> uuid.UUID:
     """Write an exchange that is over already: one that was refused, or one that came in. Return its id.
 
-    `started_at`: `None` means now.
+    `started_at`: `None` means now. `entry_id`: `None` for a new one.
     """
     rules = _rules(about.named_credential)
     code, message = _told_error(error)
-    entry_id = ids.new_uuid()
+    entry_id = entry_id or ids.new_uuid()
     values = {
         "id": entry_id,
         **_facts(exchanged, about, direction),
@@ -398,10 +403,19 @@ def _facts(exchanged: Exchanged, about: About, direction: Direction) -> dict[str
 def _request_side(exchanged: Exchanged, rules: Rules) -> dict[str, object]:
     also = exchanged.masked_names | rules.names if rules.names else exchanged.masked_names
     return {
+        "idempotency_key": _idempotency_key(exchanged.request_headers, also),
         "url": redaction.url(exchanged.url, also=also, rules=rules),
         "request_headers": redaction.headers(exchanged.request_headers or {}, also=also, rules=rules),
         "request_body": _body(exchanged.request_body, exchanged.request_headers, rules),
     }
+
+
+def _idempotency_key(headers: Mapping[str, str | bytes] | None, masked: Collection[str]) -> str:
+    """Return the key of a request, by which it is found; "" without one, and where a rule masks it."""
+    name = IDEMPOTENCY_KEY_HEADER.lower()
+    given = next((value for each, value in (headers or {}).items() if each.lower() == name), "")
+    text = given.decode("latin-1") if isinstance(given, bytes) else given
+    return "" if name in masked else text.strip().strip('"')[: _LONGEST["idempotency_key"]]
 
 
 def _answer_side(exchanged: Exchanged, rules: Rules) -> dict[str, object]:
@@ -410,6 +424,15 @@ def _answer_side(exchanged: Exchanged, rules: Rules) -> dict[str, object]:
         "response_body": _body(exchanged.response_body, exchanged.response_headers, rules),
         "status_code": exchanged.status_code,
     }
+
+
+def masked_value(value: Any) -> Any:
+    """Return a value as JSON has it, with masked what the log would mask by name, by shape and by the rules for all."""
+    rules = _rules("")
+    # Paths begin at a body: that is the value itself, or one of its members.
+    for root in (value, *(value.values() if isinstance(value, dict) else ())):
+        rules.mask_json(root)
+    return redaction.value(value, rules=rules)
 
 
 def _one_transaction(*, needed: bool) -> AbstractContextManager[object]:

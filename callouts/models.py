@@ -56,6 +56,9 @@ class IntegrationLogEntry(models.Model):
     )
     record_id = models.CharField(max_length=64, blank=True, help_text="Id of the record that the exchange is about.")
     correlation_id = models.CharField(max_length=128, blank=True)
+    idempotency_key = models.CharField(
+        max_length=255, blank=True, help_text="As the request carried it, unless a rule masks the header."
+    )
     job_id = models.UUIDField(null=True, blank=True)
     invocation_id = models.UUIDField(null=True, blank=True)
     queued_callout_id = models.BigIntegerField(null=True, blank=True)
@@ -102,6 +105,9 @@ class IntegrationLogEntry(models.Model):
             models.Index(fields=["correlation_id"], name="log_by_correlation"),
             models.Index(fields=["record_id"], name="log_by_record", condition=~models.Q(record_id="")),
             models.Index(fields=["job_id"], name="log_by_job", condition=models.Q(job_id__isnull=False)),
+            models.Index(
+                fields=["idempotency_key"], name="log_by_idempotency_key", condition=~models.Q(idempotency_key="")
+            ),
             models.Index(
                 fields=["invocation_id"], name="log_by_invocation", condition=models.Q(invocation_id__isnull=False)
             ),

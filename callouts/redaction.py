@@ -14,6 +14,7 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -21,7 +22,7 @@ from urllib.parse import unquote_plus, urlsplit, urlunsplit
 
 from callouts.redaction_rules import MASK, NO_RULES, Rules
 
-__all__ = ["MASK", "Described", "body", "headers", "is_sensitive", "text", "url"]
+__all__ = ["MASK", "Described", "body", "headers", "is_sensitive", "text", "url", "value"]
 
 # Over this size a JSON body is not parsed for the log; its beginning is masked as text instead.
 _PARSE_AT_MOST_BYTES = 1024 * 1024
@@ -154,6 +155,29 @@ def text(given: str) -> str:
     # Before the pairs: in `Authorization: Bearer abc` the pair ends at the blank.
     masked = _shapes_masked(masked)
     return _plain_pairs_masked(masked)
+
+
+def value(given: Any, *, rules: Rules = NO_RULES) -> Any:
+    """Return what JSON can hold, masked by the names of its members and, in its texts, by what can be recognised."""
+    return _texts_masked(_json_masked(given), rules)
+
+
+def _texts_masked(given: Any, rules: Rules) -> Any:
+    if isinstance(given, str):
+        return _text_masked(given, rules)
+    if isinstance(given, dict):
+        return {key: _texts_masked(inner, rules) for key, inner in given.items()}
+    if isinstance(given, list):
+        return [_texts_masked(inner, rules) for inner in given]
+    return given
+
+
+def _text_masked(given: str, rules: Rules) -> str:
+    if given.lstrip()[:1] in {"{", "["} and len(given) <= _PARSE_AT_MOST_BYTES:
+        # A body within the value: what its names hide is found only when it is parsed.
+        with suppress(ValueError, RecursionError):
+            given = json.dumps(_json_masked(json.loads(given)), ensure_ascii=False)
+    return rules.mask_text(text(given))
 
 
 def _is_harmless(readable: str) -> bool:

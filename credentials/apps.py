@@ -20,6 +20,7 @@ class CredentialsConfig(AppConfig):
         from credentials.grants import PRINCIPAL
         from isthmus import health
         from isthmus.access.models import Grant, PermissionSetAssignment
+        from isthmus.access.setting_up import register_set_up
         from isthmus.console.registry import Page, register_page
 
         register_grant_kind(PRINCIPAL)
@@ -29,6 +30,7 @@ class CredentialsConfig(AppConfig):
         figures.register()
         register_page(Page("My connections", "credentials:my_connections", "user", 60, permission_action=""))
         recent_resolutions.connect(*self.get_models(), Grant, PermissionSetAssignment, get_user_model())
+        register_set_up("credentials")
         register_actions(
             *(
                 AuditAction(name=f"credentials.{name}", label=label)

@@ -26,6 +26,7 @@ class EventsConfig(AppConfig):
             told_schemas,
         )
         from isthmus.access.registry import register_grant_kind
+        from isthmus.access.setting_up import register_set_up
         from isthmus.audit.registry import AuditAction, register_actions
         from isthmus.objects import catalogue
         from isthmus.objects import registry as objects
@@ -57,6 +58,7 @@ class EventsConfig(AppConfig):
             AuditAction(name="events.parked_discarded", label="Parked event discarded"),
         )
         probes.register()
+        register_set_up("events")
         console.register()
         listings.register()
         figures.register()

@@ -16,7 +16,7 @@ from events.fields import format_datetime
 from events.json_text import encode
 from events.outbox import StagedEvent
 from events.publishers import publisher_id
-from isthmus import clock, correlation
+from isthmus import causes, clock, correlation
 from isthmus.access import policy
 from isthmus.logs import get_logger
 
@@ -129,7 +129,7 @@ def _beyond_allocation(wanted: int) -> list[PayloadProblem]:
 
 
 def _write(sound: Sequence[tuple[Publishable, str]], now: datetime) -> None:
-    correlation_id = correlation.current_or_new()
+    correlation_id, cause = correlation.current_or_new(), causes.current()
     in_transaction = transaction.get_connection().in_atomic_block
     after_commit: list[StagedEvent] = []
     immediately: list[StagedEvent] = []
@@ -143,6 +143,7 @@ def _write(sound: Sequence[tuple[Publishable, str]], now: datetime) -> None:
             payload,
             _size(payload),
             correlation_id,
+            cause,
             now,
         )
         (immediately if goes_alone else after_commit).append(row)

@@ -13,7 +13,7 @@ from django.db.transaction import Atomic
 from events import channels, field_access
 from events.errors import InvalidResumePoint, SubscriberBrokeTransaction, UnknownRunAsUser
 from events.subscribers import Event, Subscriber
-from isthmus import correlation
+from isthmus import causes, correlation
 from isthmus.access.policy import system_user
 from isthmus.objects.capture import acting_as
 
@@ -96,7 +96,13 @@ def call(subscriber: Subscriber, events: Sequence[Event], *, retries: int, last_
         user = _run_as(subscriber)
         seen = field_access.visible_to(user, channels.narrowed(subscriber.topic, events))
         delivery = Delivery(seen, called_with=events, retries=retries, last_error=last_error, block=block)
-        with correlation.bind(_common_correlation(events)), acting_as(user, origin=""), block, _bound(delivery):
+        with (
+            correlation.bind(_common_correlation(events)),
+            causes.bind(_cause(events)),
+            acting_as(user, origin=""),
+            block,
+            _bound(delivery),
+        ):
             # A filter that raises fails the call as the function would, so its event is found and parked.
             if wanted := [event for event in seen if subscriber.wants(event)]:
                 subscriber.handler(wanted)
@@ -149,6 +155,12 @@ def _common_correlation(events: Sequence[Event]) -> str:
     """Return the correlation of these events, "" (a new one) when they belong to several."""
     first = events[0].correlation_id
     return first if all(event.correlation_id == first for event in events) else ""
+
+
+def _cause(events: Sequence[Event]) -> str:
+    """Return what everything that the function does comes from: the first to the last of the events."""
+    first, last = events[0].replay_id, events[-1].replay_id
+    return f"event:{first}" if first == last else f"event:{first}-{last}"
 
 
 _system_user: AbstractUser | None = None

@@ -19,7 +19,7 @@ from events.subscribers import Event
 from isthmus.objects.reading import current_values
 from isthmus.objects.record_ids import decode
 
-__all__ = ["Source", "carrying", "check_member", "narrowed", "sources"]
+__all__ = ["Source", "carrying", "check_member", "decided", "looked_at", "narrowed", "sources"]
 
 MOST_ENRICHED = 10
 
@@ -64,6 +64,20 @@ def narrowed(topic: str, events: Sequence[Event]) -> Sequence[Event]:
         for narrow in _told_apart(event, members[event.topic], current.get(event.topic, {}))
         if members[event.topic].wants(narrow)
     ]
+
+
+def looked_at(row: ChannelMember) -> frozenset[str]:
+    """Return the fields whose current values the member adds to updates and deletions, those of its filter included."""
+    return _member(row).enriched
+
+
+def decided(row: ChannelMember, event: Event, current: Mapping[int, Mapping[str, Any]]) -> list[tuple[Event, bool]]:
+    """Return what the channel makes of an event of this member, each with whether the filter lets it through.
+
+    `current`: by primary key, what the records hold now in the fields that are `looked_at`.
+    """
+    member = _member(row)
+    return [(narrow, member.wants(narrow)) for narrow in _told_apart(event, member, current)]
 
 
 def check_member(channel: Channel, topic: str, filter_expression: str, enriched_fields: Sequence[str]) -> None:

@@ -1,12 +1,17 @@
-"""What events add to the console: their page, metrics and time line entries."""
+"""What events add to the console: their page, metrics, time line entries, what is found."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from django.db.models import Count, Q, QuerySet, Sum
 from django.urls import reverse
+from django.utils.http import urlencode
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from events import changed_records, registry
+from events.logs import get_event_log
 from events.logs.base import LOGGED
 from events.models import (
     EventLogEntry,
@@ -18,16 +23,24 @@ from events.models import (
     Topic,
     TopicKind,
 )
+from isthmus.access.policy import AnyUser
 from isthmus.console import timeline
+from isthmus.console.finding import MOST_FOUND, Match, register_finder, time_line_or
 from isthmus.console.live import few, newest, register_live
-from isthmus.console.references import as_uuid
-from isthmus.console.registry import Page, register_metrics, register_page
+from isthmus.console.references import as_number, as_uuid, ids_of_kind
+from isthmus.console.registry import (
+    Link,
+    Page,
+    Question,
+    register_links,
+    register_metrics,
+    register_page,
+    register_question,
+)
 from isthmus.console.tones import Status, Tone
 from isthmus.objects.capture.shaping import as_changes, readable
-from isthmus.objects.errors import MalformedId
+from isthmus.objects.console import object_and_number
 from isthmus.objects.models import RawChange
-from isthmus.objects.record_ids import decode
-from isthmus.objects.registry import object_of_prefix
 
 __all__ = ["listed", "metrics", "register", "status_of"]
 
@@ -39,15 +52,24 @@ _STATUSES = {
 }
 _PUBLISHED = Status("Published", Tone.GOOD)
 _WAITING = Status("Waits for the relay", Tone.WAITING)
+# A replay id with its topic before it, however the two are kept apart: `/event/Order_Ready__e 17`.
+_PLACE = re.compile(r"(?P<topic>/?[A-Za-z][A-Za-z0-9_/]*?)[\s:#/]+(?P<number>\d{1,18})")
 
 
 def register() -> None:
     """Join the console; called once, when the app is ready."""
     register_page(Page("Event monitor", "events:monitor", "broadcast", 40))
+    register_page(Page("Why?", "events:why", "question", 80, covers=("console:why",)))
+    register_question(Question("Why did this not fire?", "events:why"))
+    register_links(links_of)
     register_metrics(metrics)
     register_live("events", live_mark, channels=(LOGGED,))
     register_live("subscriptions", live_mark_of_subscriptions)
-    timeline.register_source(published_entries, finds=correlations_of, recent=latest)
+    timeline.register_source(published_entries, finds=correlations_of, recent=latest, details=details_of)
+    register_finder(
+        "Events by id, by replay id (with or without the topic before it), by transaction key", found_events
+    )
+    register_finder("Platform events and subscriptions by name", found_names)
     timeline.register_source(waiting_events)
     timeline.register_source(waiting_changes, finds=correlations_of_waiting_changes)
 
@@ -105,8 +127,17 @@ def metrics() -> Iterator[Metric]:
 
 
 def published_entries(correlation_ids: Sequence[str], limit: int) -> Iterable[timeline.Entry]:
-    """Return the published events under these correlation ids."""
-    return map(_entry, listed().filter(correlation_id__in=correlation_ids).order_by("replay_id")[:limit])
+    """Return the published events under these correlation ids, and the latest changes of records that are named so."""
+    wanted = Q(correlation_id__in=correlation_ids)
+    # What was changed outside any entrance carries no correlation, and is the record's all the same.
+    for record in filter(None, map(object_and_number, correlation_ids)):
+        wanted |= Q(pk__in=[change.pk for change in changed_records.latest_changes(*record, limit=limit)])
+    found = list(listed().filter(wanted).order_by("replay_id")[:limit])
+    changes: dict[Any, int] = {}
+    for event in found:
+        if event.topic.kind == TopicKind.DATA:
+            changes.setdefault(event.transaction_key, event.replay_id)
+    return [_entry(event, changes.get(event.transaction_key)) for event in found]
 
 
 def latest(limit: int) -> Iterable[timeline.Entry]:
@@ -115,11 +146,13 @@ def latest(limit: int) -> Iterable[timeline.Entry]:
 
 
 def correlations_of(reference: str) -> Iterable[str]:
-    """Return the correlation id of the event of this UUID."""
-    given = as_uuid(reference)
-    if given is None:
-        return []
-    return EventLogEntry.objects.filter(event_uuid=given).values_list("correlation_id", flat=True)
+    """Return the correlation ids of the event of this UUID, or of the latest changes of the record of this id."""
+    if given := as_uuid(reference):
+        return EventLogEntry.objects.filter(event_uuid=given).values_list("correlation_id", flat=True)
+    if record := object_and_number(reference):
+        changes = changed_records.latest_changes(*record, limit=timeline.CORRELATIONS_FOLLOWED)
+        return [change.correlation_id for change in changes]
+    return []
 
 
 def waiting_events(correlation_ids: Sequence[str], limit: int) -> Iterator[timeline.Entry]:
@@ -138,6 +171,9 @@ def waiting_events(correlation_ids: Sequence[str], limit: int) -> Iterator[timel
             status=_WAITING,
             url="",
             correlation_id=row.correlation_id,
+            id=f"outbox:{row.pk}",
+            lane=timeline.Lane.EVENTS,
+            causes=(row.cause,) if row.cause else (),
         )
 
 
@@ -158,24 +194,26 @@ def waiting_changes(correlation_ids: Sequence[str], limit: int) -> Iterator[time
             url="",
             detail=change.record_id,
             correlation_id=change.correlation_id,
+            id=f"change:{change.note}",
+            lane=timeline.Lane.CHANGES,
+            causes=(change.cause,) if change.cause else (),
         )
 
 
 def correlations_of_waiting_changes(reference: str) -> Iterable[str]:
     """Return the correlation ids of the changes of the record of this id that are not relayed yet."""
-    try:
-        prefix, number = decode(reference)
-    except MalformedId:
+    found = object_and_number(reference)
+    if found is None:
         return []
-    changed = object_of_prefix(prefix)
-    if changed is None:
-        return []
-    rows = RawChange.objects.filter(object_name=changed.api_name, record_pk=number).order_by("-pk")
+    rows = RawChange.objects.filter(object_name=found[0].api_name, record_pk=found[1]).order_by("-pk")
     return [change.correlation_id for change in as_changes(rows[: timeline.ENTRIES_SHOWN]) if change.correlation_id]
 
 
-def _entry(event: EventLogEntry) -> timeline.Entry:
-    is_change = event.topic.kind == "data"
+def _entry(event: EventLogEntry, change: int | None = None) -> timeline.Entry:
+    """Return the entry of an event; `change`: the first change event of its transaction."""
+    is_change = event.topic.kind == TopicKind.DATA
+    # What was published in the transaction of a change was committed because of it, or with it.
+    of_transaction = f"event:{change}" if change is not None and not is_change else ""
     return timeline.Entry(
         at=event.created_at,
         kind="Change event" if is_change else "Event",
@@ -185,7 +223,78 @@ def _entry(event: EventLogEntry) -> timeline.Entry:
         url=reverse("events:event", args=[event.replay_id]),
         detail=f"Replay id {event.replay_id}",
         correlation_id=event.correlation_id,
+        id=f"event:{event.replay_id}",
+        lane=timeline.Lane.CHANGES if is_change else timeline.Lane.EVENTS,
+        causes=tuple(filter(None, [event.cause, of_transaction])),
     )
+
+
+def found_events(_user: AnyUser, text: str) -> Iterator[Match]:
+    """Yield the event of this UUID or replay id, and those of this transaction."""
+    wanted, topic = Q(pk__in=[]), ""
+    if given := as_uuid(text):
+        wanted = Q(event_uuid=given) | Q(transaction_key=given)
+    elif (number := as_number(text)) is not None:
+        wanted = Q(replay_id=number)
+    elif place := _PLACE.fullmatch(text):
+        wanted, topic = Q(replay_id=int(place["number"])), place["topic"].rpartition("/")[2]
+    for event in listed().filter(wanted).order_by("replay_id")[: MOST_FOUND + 1]:
+        if topic and _short(event.topic.name) != topic:
+            continue
+        yield Match(
+            kind="Change event" if event.topic.kind == TopicKind.DATA else "Event",
+            icon="record" if event.topic.kind == TopicKind.DATA else "bolt",
+            title=_short(event.topic.name),
+            url=time_line_or(
+                reverse("events:event", args=[event.replay_id]),
+                reference=str(event.event_uuid),
+                correlation_id=event.correlation_id,
+            ),
+            detail=f"Replay id {event.replay_id}, {event.published_at:%Y-%m-%d %H:%M:%S} UTC",
+        )
+
+
+def links_of(_user: AnyUser, reference: str) -> Iterator[Link]:
+    """Yield the way from the time line of a record, or of an event, to why it did not fire."""
+    if object_and_number(reference) is not None:
+        yield Link("Why did it not fire?", "question", f"{reverse('events:why')}?{urlencode({'record': reference})}")
+    elif given := as_uuid(reference):
+        for replay_id in EventLogEntry.objects.filter(event_uuid=given).values_list("replay_id", flat=True):
+            yield Link("Why did it not fire?", "question", f"{reverse('events:why')}?event={replay_id}")
+
+
+def found_names(_user: AnyUser, text: str) -> Iterator[Match]:
+    """Yield the platform event and the subscription of this name."""
+    if event_type := registry.find_event(text):
+        url = f"{reverse('events:log')}?topic={event_type.topic}"
+        yield Match(kind="Platform event", icon="bolt", title=event_type.api_name, url=url, detail="Its kept events")
+    for row in Subscription.objects.filter(name=text):
+        url = reverse("events:subscription", args=[row.pk])
+        yield Match(kind="Subscription", icon="broadcast", title=row.name, url=url, detail=status_of(row).label)
+
+
+def details_of(entry_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+    """Return what the pages of these events tell."""
+    keys = [key for key in map(as_number, ids_of_kind("event", entry_ids)) if key is not None]
+    rows = list(EventLogEntry.objects.filter(pk__in=keys).select_related("topic").order_by("replay_id"))
+    payloads = get_event_log().payloads_of(rows)
+    return {f"event:{row.replay_id}": {**_told(row), "payload": payloads.get(row.replay_id)} for row in rows}
+
+
+def _told(row: EventLogEntry) -> dict[str, Any]:
+    return {
+        "replay_id": row.replay_id,
+        "topic": row.topic.name,
+        "event_uuid": row.event_uuid,
+        "schema_id": row.schema_id,
+        "created_at": row.created_at,
+        "published_at": row.published_at,
+        "transaction_key": row.transaction_key,
+        "sequence_number": row.sequence_number,
+        "correlation_id": row.correlation_id,
+        "cause": row.cause,
+        "is_gap": row.is_gap,
+    }
 
 
 def _short(topic: str) -> str:

@@ -7,9 +7,10 @@ from events import querysets
 from events.avro import AvroSchema
 from events.json_text import JsonTextField
 from events.subscribers import Event
-from isthmus import clock, ids
+from isthmus import causes, clock, ids
 
 __all__ = [
+    "ChangedRecord",
     "Channel",
     "ChannelKind",
     "ChannelMember",
@@ -248,6 +249,13 @@ class OutboxEvent(models.Model):
     size = models.PositiveIntegerField(help_text="Bytes of the payload.")
     transaction_key = models.UUIDField()
     correlation_id = models.CharField(max_length=128, blank=True)
+    cause = models.CharField(
+        max_length=causes.MAX_LENGTH,
+        blank=True,
+        db_default="",
+        default="",
+        help_text="What it was published in, such as `operation:0198…`.",
+    )
     created_at = models.DateTimeField()
 
     class Meta:
@@ -290,6 +298,13 @@ class EventLogEntry(models.Model):
     created_at = models.DateTimeField(help_text="When it was published, or the record changed.")
     published_at = models.DateTimeField(help_text="When it entered the log.", db_index=True)
     correlation_id = models.CharField(max_length=128, blank=True)
+    cause = models.CharField(
+        max_length=causes.MAX_LENGTH,
+        blank=True,
+        db_default="",
+        default="",
+        help_text="What it was published, or the record changed, in, such as `operation:0198…`.",
+    )
     transaction_key = models.UUIDField()
     sequence_number = models.PositiveIntegerField(help_text="Place within the transaction, from 1.")
     is_gap = models.BooleanField(
@@ -303,10 +318,28 @@ class EventLogEntry(models.Model):
         verbose_name_plural = "event log entries"
         constraints = [models.UniqueConstraint(fields=["topic", "replay_id"], name="replay_id_once_a_topic")]
         # Named here, not by `db_index`: that makes a second one for prefixes, which nobody looks for.
-        indexes = [models.Index(fields=["correlation_id"], name="event_log_correlation")]
+        indexes = [
+            models.Index(fields=["correlation_id"], name="event_log_correlation"),
+            models.Index(fields=["transaction_key"], name="event_log_transaction"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.replay_id} {self.event_uuid}"
+
+
+class ChangedRecord(models.Model):
+    """Which records a kept change event is about: finds the changes of one record without reading payloads."""
+
+    pk = models.CompositePrimaryKey("topic_id", "record_pk", "replay_id")
+    topic = models.ForeignKey(Topic, on_delete=models.CASCADE, related_name="+", db_constraint=False, db_index=False)
+    record_pk = models.BigIntegerField(help_text="0: every record of the object may have changed.")
+    replay_id = models.BigIntegerField()
+
+    class Meta:
+        indexes = [models.Index(fields=["topic", "replay_id"], name="changed_record_of_event")]
+
+    def __str__(self) -> str:
+        return f"{self.topic_id} {self.record_pk} {self.replay_id}"
 
 
 class EventUsage(models.Model):

@@ -27,7 +27,7 @@ from isthmus.objects.capture.transactions import transaction_key
 __all__ = ["SameTransaction", "SideDoor", "StagedEvent", "side_door", "stage", "use"]
 
 _TABLE = OutboxEvent._meta.db_table
-_COLUMNS = "event_uuid, topic_id, schema_id, payload, size, correlation_id, created_at"
+_COLUMNS = "event_uuid, topic_id, schema_id, payload, size, correlation_id, cause, created_at"
 _STATEMENT_ROWS = 2_000
 """Rows in one statement: keeps it below SQLite's limit on parameters."""
 
@@ -41,6 +41,7 @@ class StagedEvent(NamedTuple):
     payload: str
     size: int
     correlation_id: str
+    cause: str
     created_at: datetime
 
 
@@ -57,8 +58,8 @@ def _insert(to: BaseDatabaseWrapper, events: Sequence[StagedEvent]) -> None:
         return
     key = transaction_key(to).hex
     adapt = to.ops.adapt_datetimefield_value
-    rows = [(event.event_uuid.hex, *event[1:6], adapt(event.created_at), key) for event in events]
-    places = f"({', '.join(['%s'] * 8)})"
+    rows = [(event.event_uuid.hex, *event[1:7], adapt(event.created_at), key) for event in events]
+    places = f"({', '.join(['%s'] * 9)})"
     is_one_statement = len(rows) <= _STATEMENT_ROWS
     together = contextlib.nullcontext() if is_one_statement else transaction.atomic(using=to.alias, savepoint=False)
     with together, to.cursor() as cursor:
@@ -79,7 +80,7 @@ def _has_to_ring(to: BaseDatabaseWrapper) -> bool:
 
 def _insert_on_postgresql(to: BaseDatabaseWrapper, events: Sequence[StagedEvent]) -> None:
     # The notification goes along in the same message, and is sent when the transaction commits.
-    places = f"({', '.join(['%s'] * 7)}, isthmus_transaction_key())"
+    places = f"({', '.join(['%s'] * 8)}, isthmus_transaction_key())"
     statement = f"INSERT INTO {_TABLE} ({_COLUMNS}, transaction_key) VALUES {', '.join([places] * len(events))}"
     if _has_to_ring(to):
         statement += f"; {wakeups.notification(STAGED)}"
@@ -131,8 +132,8 @@ class SecondFile(SideDoor):
     def write(self, events: Sequence[StagedEvent]) -> None:
         with self._open() as file:
             file.executemany(
-                f"INSERT INTO events ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [(event.event_uuid.hex, *event[1:6], event.created_at.isoformat()) for event in events],
+                f"INSERT INTO events ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [(event.event_uuid.hex, *event[1:7], event.created_at.isoformat()) for event in events],
             )
         wakeups.ring(STAGED)
 
@@ -158,17 +159,16 @@ class SecondFile(SideDoor):
             file.execute("PRAGMA synchronous=FULL")
             file.execute(
                 "CREATE TABLE IF NOT EXISTS events (id INTEGER PRIMARY KEY AUTOINCREMENT, event_uuid TEXT, topic_id "
-                "INTEGER, schema_id TEXT, payload TEXT, size INTEGER, correlation_id TEXT, created_at TEXT)"
+                "INTEGER, schema_id TEXT, payload TEXT, size INTEGER, correlation_id TEXT, cause TEXT, created_at TEXT)"
             )
             with file:
                 yield file
 
 
 def _staged(row: tuple[Any, ...]) -> StagedEvent:
-    event_uuid, topic_id, schema_id, payload, size, correlation_id, created_at = row
-    return StagedEvent(
-        UUID(event_uuid), topic_id, schema_id, payload, size, correlation_id, datetime.fromisoformat(created_at)
-    )
+    event_uuid, topic_id, schema_id, payload, size, correlation_id, cause, created_at = row
+    at = datetime.fromisoformat(created_at)
+    return StagedEvent(UUID(event_uuid), topic_id, schema_id, payload, size, correlation_id, cause, at)
 
 
 _substitute: SideDoor | None = None

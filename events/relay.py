@@ -12,7 +12,7 @@ from itertools import islice
 
 from django.db import connection, transaction
 
-from events import schemas, staged
+from events import changed_records, schemas, staged
 from events.changes import object_schema
 from events.conf import options
 from events.logs.base import LOGGED, EventLog, NewEvent
@@ -68,7 +68,7 @@ class Relay:
                 for event in _change_events(found, rows, number, schema_id)
             )
             while some := list(islice(events, _APPENDED_AT_ONCE)):
-                self._log.append(some)
+                changed_records.note(some, self._log.append(some))
             advance(COMMIT_SERIES, commit_number + len(transactions))
             wakeups.ring(LOGGED)
             return staged.remove(transactions)

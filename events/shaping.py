@@ -156,6 +156,7 @@ def shape_changes(
             correlation_id=merged.first.correlation_id,
             transaction_key=transaction_key,
             sequence_number=sequence_number,
+            cause=merged.first.cause,
         )
 
 
@@ -186,6 +187,7 @@ def _alike_together(found: list[tuple[str, MergedChange]], most: int) -> list[tu
             merged.last.origin,
             merged.last.user_id,
             merged.first.correlation_id,
+            merged.first.cause,
         )
         before = shared.get(alike)
         if before is not None and len(before.record_ids) < most:

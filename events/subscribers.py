@@ -78,6 +78,8 @@ class Subscriber:
     run_as: str
     on_poison: Literal["park", "stop"]
     on_expired: Literal["stop", "earliest", "latest"]
+    filter_expression: str = ""
+    """The filter as it was written, where it is an expression."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.batch_size <= MAX_BATCH_SIZE:
@@ -144,6 +146,7 @@ def subscriber(
                 run_as=run_as,
                 on_poison=on_poison,
                 on_expired=on_expired,
+                filter_expression=filter if isinstance(filter, str) else "",
             )
         )
         return handler

@@ -115,7 +115,9 @@ class MemoryEventLog(EventLog):
                 continue
             self._last += 1
             replay_ids[new.event_uuid] = self._last
-            self._events.append((clock.now(), Event(replay_id=self._last, **vars(new))))
+            # Readers are not told where an event came from.
+            told = {name: value for name, value in vars(new).items() if name != "cause"}
+            self._events.append((clock.now(), Event(replay_id=self._last, **told)))
             self._known[new.topic] = self._known[new.topic]._replace(last=self._last)
         return [replay_ids[event.event_uuid] for event in events]
 

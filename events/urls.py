@@ -3,9 +3,11 @@
 from django.urls import URLPattern, path
 
 from events import views
+from events.why import pages
 
 app_name = "events"
 urlpatterns: list[URLPattern] = [
+    path("why/", pages.why, name="why"),
     path("events/", views.monitor, name="monitor"),
     path("events/log/", views.log, name="log"),
     path("events/log/<int:replay_id>/", views.event, name="event"),

@@ -21,6 +21,7 @@ from django.views.decorators.http import require_safe
 
 from isthmus import clock
 from isthmus.console.access import requires
+from isthmus.console.registry import links_of
 from isthmus.objects.describe import API_VERSION
 from isthmus.objects.errors import MalformedId
 from isthmus.objects.object_types import ObjectType
@@ -191,6 +192,7 @@ def record(request: HttpRequest, name: str, record_id: str) -> HttpResponse:
             "most_counted": record_view.MOST_COUNTED,
             "json": _encoder.encode(body).decode(),
             "admin_url": _admin_url(request, object_type, record_id),
+            "links": [link for link in links_of(request.user, record_id) if link.url != request.path],
         },
     )
 

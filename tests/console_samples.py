@@ -327,6 +327,8 @@ def make_everything() -> dict[str, object]:
     BatchFailure.objects.create(job=job, chunk=2, items=[[2, HOSTILE, ""]], error=HOSTILE, error_trace=HOSTILE)
     JobDependency.objects.create(job=make_job(function=f"later{HOSTILE}", state="Holding"), predecessor=job)
     Schedule.objects.create(name=f"Nightly {HOSTILE}", function="sample.jobs.sweep", cron="17 3 * * *")
+    # Of the service's name: whoever searches for it finds two things.
+    Schedule.objects.create(name="AcmeMortgages", function=f"sample{HOSTILE}", cron="17 3 * * *")
     ProcessHeartbeat.objects.create(kind="worker", name=HOSTILE, pid=7, beat_at=clock.now())
     service = make_service()
     invocation = make_invocation(service)
@@ -412,6 +414,8 @@ def page_addresses(made: dict[str, object]) -> dict[str, str]:
         "parked": "/events/parked/",
         "explorer": "/explorer/",
         "bulk-operation": f"/bulk-operations/{made['bulk'].pk}/",
+        "why-fired": f"/why/?event=1&subscription={made['subscription'].pk}",
+        "found": "/search/?q=AcmeMortgages",
     }
 
 

@@ -102,6 +102,7 @@ class Migration(migrations.Migration):
                 ("expires_at", models.DateTimeField(db_index=True)),
             ],
             options={
+                "indexes": [models.Index(fields=["key"], name="recorded_answer_key")],
                 "constraints": [models.UniqueConstraint(fields=("caller", "key"), name="recorded_answer_once")],
             },
         ),

@@ -21,7 +21,7 @@ from callouts.external_services.errors import HandlerRefused
 from callouts.external_services.jobs import handle_callback
 from callouts.external_services.loaded import document_of, validator_for
 from callouts.external_services.models import CallbackReceipt, Invocation, ReceiptState
-from isthmus import clock, correlation
+from isthmus import causes, clock, correlation
 from isthmus.jobs.actions import retry, run_inline
 from isthmus.jobs.errors import JobNotRetryable
 from isthmus.jobs.models import Job, JobState
@@ -168,7 +168,7 @@ def run_accepted(receipt: CallbackReceipt, invocation: Invocation) -> Answer:
     with transaction.atomic():
         locked = CallbackReceipt.objects.select_for_update().get(pk=receipt.pk)
         if locked.job is None:
-            with correlation.bind(invocation.correlation_id):
+            with correlation.bind(invocation.correlation_id), causes.bind(f"callback:{locked.pk}"):
                 locked.job = handle_callback.enqueue(
                     receipt_id=str(locked.pk), user=invocation.user, subject=("invocation", str(invocation.pk))
                 )
@@ -278,9 +278,10 @@ def _accept(
     invocation: Invocation, callback: CallbackDefinition, request: CallbackRequest, delivery: Delivery
 ) -> _Verdict:
     receipt = _file(invocation, delivery, callback.name, _Verdict(ReceiptState.RECEIVED, "", None), request)
-    job = handle_callback.enqueue(
-        receipt_id=str(receipt.pk), user=invocation.user, subject=("invocation", str(invocation.pk))
-    )
+    with causes.bind(f"callback:{receipt.pk}"):
+        job = handle_callback.enqueue(
+            receipt_id=str(receipt.pk), user=invocation.user, subject=("invocation", str(invocation.pk))
+        )
     receipt.job = job
     receipt.save(update_fields=["job"])
     return _Verdict(ReceiptState.RECEIVED, "", None, job)

@@ -10,7 +10,7 @@ from callouts.callbacks.inbox import Answer, Delivery
 from callouts.external_services.errors import HandlerRefused, ReceiptSettled
 from callouts.external_services.jobs import handle_callback
 from callouts.external_services.models import CallbackReceipt, Invocation, ReceiptState
-from isthmus import clock, correlation
+from isthmus import causes, clock, correlation
 from isthmus.access import policy
 from isthmus.audit import actions as audit
 from isthmus.jobs.models import Job
@@ -56,7 +56,7 @@ def route(
     locked.reason = f"was {receipt.state}; routed by {user}"
     locked.routed_at, locked.routed_by_id = clock.now(), user.pk
     locked.finished_at = None
-    with correlation.bind(meant.correlation_id):
+    with correlation.bind(meant.correlation_id), causes.bind(f"callback:{locked.pk}"):
         locked.job = handle_callback.enqueue(
             receipt_id=str(locked.pk), user=meant.user, subject=("invocation", str(meant.pk))
         )

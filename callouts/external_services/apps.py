@@ -16,6 +16,7 @@ class ExternalServicesConfig(AppConfig):
         from callouts.external_services import console, figures, listings
         from callouts.external_services.access import EXTERNAL_SERVICE
         from isthmus.access.registry import register_grant_kind
+        from isthmus.access.setting_up import register_set_up
         from isthmus.audit.registry import AuditAction, register_actions
         from isthmus.doors import register_door
         from isthmus.jobs.services import register_worker_service
@@ -31,6 +32,7 @@ class ExternalServicesConfig(AppConfig):
             AuditAction(name="external_service.callback_routed", label="Callback routed by hand"),
             AuditAction(name="external_service.callback_simulated", label="Callback simulated"),
         )
+        register_set_up("external_services")
         console.register()
         listings.register()
         figures.register()

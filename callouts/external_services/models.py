@@ -265,6 +265,8 @@ class Invocation(models.Model):
             models.Index(fields=["state", "expires_at"], name="invocation_state_expiry"),
             models.Index(fields=["-submitted_at", "id"], name="invocation_newest"),
             models.Index(fields=["service", "reference"], name="invocation_reference"),
+            models.Index(fields=["reference"], condition=~models.Q(reference=""), name="invocation_by_reference"),
+            models.Index(fields=["record_id"], condition=~models.Q(record_id=""), name="invocation_by_record"),
         ]
 
     def __str__(self) -> str:

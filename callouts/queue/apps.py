@@ -14,6 +14,7 @@ class CalloutQueueConfig(AppConfig):
         from callouts.queue.checks import check_pool
         from callouts.queue.cleaning import remove_ended
         from callouts.queue.dispatching import Dispatcher
+        from isthmus.access.setting_up import register_set_up
         from isthmus.audit.registry import AuditAction, register_actions
         from isthmus.jobs.schedules import register_schedule
         from isthmus.jobs.services import register_worker_service
@@ -37,6 +38,7 @@ class CalloutQueueConfig(AppConfig):
         )
         checks.register(check_pool)
         releasing.connect()
+        register_set_up("callout_queue")
         console.register()
         listings.register()
         figures.register()

@@ -18,7 +18,7 @@ from callouts.queue.models import BatchChunk, QueuedCallout
 from callouts.records import record_id_of
 from callouts.requesting import Request
 from callouts.retrying import RetryPolicy
-from isthmus import clock, correlation
+from isthmus import causes, clock, correlation
 from isthmus.jobs.json_values import NotJson, as_json_value
 from isthmus.jobs.registry import Declared
 
@@ -76,6 +76,7 @@ def enqueue(
         order_key=f"{wire['named_credential']}:{record_id}" if in_order else "",
         invocation_id=invocation_id,
         correlation_id=correlation.current_or_new()[:128],
+        cause=causes.current(),
         retry_delays=delays if retry is not None else None,
         on_success=_function_name(on_success),
         on_failure=_function_name(on_failure),

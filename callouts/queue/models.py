@@ -8,7 +8,7 @@ from django.db.models import Q
 
 from callouts.queue.querysets import QueuedCalloutQuerySet
 from callouts.queue.states import AWAITS_DECISION, BLOCKS_ORDER, NOT_ENDED, QueueState
-from isthmus import clock
+from isthmus import causes, clock
 
 __all__ = ["BatchChunk", "BatchState", "CalloutBatch", "QueueState", "QueuedCallout"]
 
@@ -98,6 +98,9 @@ class QueuedCallout(models.Model):
     )
     invocation_id = models.UUIDField(null=True, blank=True)
     correlation_id = models.CharField(max_length=128, blank=True)
+    cause = models.CharField(
+        max_length=causes.MAX_LENGTH, blank=True, help_text="What it was asked for in, such as `operation:0198…`."
+    )
 
     retry_delays = models.JSONField(null=True, blank=True, help_text="Empty: those of the destination.")
     on_success = models.CharField(max_length=255, blank=True)
@@ -153,6 +156,7 @@ class QueuedCallout(models.Model):
             models.Index(fields=["ended_at"], name="queued_callout_ended"),
             models.Index(fields=["correlation_id"], name="queued_callout_correlation"),
             models.Index(fields=["record_id"], condition=~Q(record_id=""), name="queued_callout_record"),
+            models.Index(fields=["idempotency_key"], condition=~Q(idempotency_key=""), name="queued_callout_key"),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(state__in=QueueState.values), name="queued_callout_state_known")

@@ -18,7 +18,7 @@ from callouts.console import status_of as entry_status
 from callouts.models import IntegrationLogEntry
 from callouts.queue import batches as batching
 from callouts.queue import decisions
-from callouts.queue.console import batch_status, listed, status_of
+from callouts.queue.console import batch_status, listed, shown_body, status_of
 from callouts.queue.errors import QueueRefused
 from callouts.queue.models import CalloutBatch, QueuedCallout
 from callouts.queue.states import AWAITS_DECISION, BLOCKS_ORDER, NOT_ENDED, QueueState
@@ -33,7 +33,6 @@ __all__ = ["QueueFilters", "batch", "batch_act", "batches", "decide", "detail", 
 
 OPEN, DEAD = "open", "dead"
 _ATTEMPTS_SHOWN = 50
-_SHOWN_BYTES = 64 * 1024
 
 
 class QueueFilters(FilterForm[QueuedCallout]):
@@ -136,7 +135,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "attempts": attempts[:_ATTEMPTS_SHOWN],
         "has_more_attempts": len(attempts) > _ATTEMPTS_SHOWN,
         "headers": redaction.headers(row.headers),
-        "body": _shown_body(row),
+        "body": shown_body(row),
         "behind": _behind(row),
         "edited_into": row.edited_into.order_by("pk").first(),
         "can_resend": row.state in {QueueState.FAILED, QueueState.STOPPED, QueueState.HELD, QueueState.DRY_RUN},
@@ -146,11 +145,6 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "is_live": row.state in NOT_ENDED,
     }
     return render(request, "callout_queue/detail.html", context)
-
-
-def _shown_body(row: QueuedCallout) -> str:
-    content_type = next((value for name, value in row.headers.items() if name.lower() == "content-type"), "")
-    return redaction.body(bytes(row.body), content_type, at_most_bytes=_SHOWN_BYTES)
 
 
 def _behind(row: QueuedCallout) -> QueuedCallout | None:
@@ -194,7 +188,7 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     raw = bytes(row.body)
     is_text = raw.decode("utf-8", "replace").encode() == raw
     # What is secret is not shown here either: where it is left masked, it leaves as it was.
-    url, masked = redaction.url(row.url), _shown_body(row)
+    url, masked = redaction.url(row.url), shown_body(row)
     shown = masked if redaction.MASK in masked else raw.decode("utf-8", "replace")
     headers = "\n".join(f"{name}: {value}" for name, value in row.headers.items())
     initial = {"url": url, "headers": headers, "body": shown}

@@ -14,7 +14,7 @@ from django.db import transaction
 from events import channels, staged
 from events.channels import Source
 from events.errors import ReplayIdExpired, UnknownTopic
-from events.models import OutboxEvent
+from events.models import EventLogEntry, OutboxEvent
 from events.names import UNION_TOPIC, topic_kind
 from events.series import COMMIT_SERIES, lock
 from events.subscribers import Event
@@ -42,6 +42,8 @@ class NewEvent:
     sequence_number: int
     is_gap: bool = False
     """Whether it tells that events are missing."""
+    cause: str = ""
+    """What it was published in, as `isthmus.causes` has it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +168,10 @@ class EventLog(ABC):
     def find(self, replay_id: int) -> Event | None:
         """Return one kept event; `None` when there is none of that replay id."""
 
+    def payloads_of(self, entries: Sequence[EventLogEntry]) -> dict[int, dict[str, Any]]:
+        """Return by replay id the payloads of these rows, which are in them unless the log says otherwise."""
+        return {entry.replay_id: entry.payload for entry in entries}
+
     @abstractmethod
     def newest(self) -> int:
         """Return the replay id of the newest event of all topics; 0 when there was none."""
@@ -235,4 +241,5 @@ def _new_event(row: OutboxEvent, sequence_number: int) -> NewEvent:
         correlation_id=row.correlation_id,
         transaction_key=row.transaction_key,
         sequence_number=sequence_number,
+        cause=row.cause,
     )

@@ -15,12 +15,12 @@ from events.errors import UnknownTopic
 from events.json_text import encode
 from events.logs.base import Ends, EventLog, NewEvent, Retention
 from events.logs.database_moves import move_staged
-from events.models import EventLogEntry, Topic, TopicKind
+from events.models import ChangedRecord, EventLogEntry, Topic, TopicKind
 from events.series import REPLAY_SERIES, advance, lock
 from events.subscribers import Event
 from isthmus import clock
 
-__all__ = ["DatabaseEventLog", "add_entries", "entry_of", "known_places"]
+__all__ = ["DatabaseEventLog", "add_entries", "entry_of", "event_of", "known_places"]
 
 # Keeps statements below the databases' limits on parameters.
 _STATEMENT_ROWS = 2_000
@@ -56,7 +56,7 @@ class DatabaseEventLog(EventLog):
 
     def find(self, replay_id: int) -> Event | None:
         entry = EventLogEntry.objects.filter(pk=replay_id).select_related("topic").first()
-        return _event(entry) if entry is not None else None
+        return event_of(entry) if entry is not None else None
 
     def take_staged(self, limit: int) -> int:
         return move_staged(connection, limit=limit, now=clock.now())
@@ -67,7 +67,7 @@ class DatabaseEventLog(EventLog):
     def _read(self, topics: Sequence[str], *, after: int, limit: int) -> tuple[list[Event], Mapping[str, Ends]]:
         entries = _of_topics(topics).filter(replay_id__gt=after).select_related("topic")
         found = list(entries.order_by("replay_id")[:limit])
-        events = [_event(entry) for entry in found]
+        events = [event_of(entry) for entry in found]
         # Known from the events of one topic; otherwise asked after them, so that a trim in between is noticed.
         if len(topics) == 1 and found:
             return events, {found[0].topic.name: Ends(found[0].topic.trimmed_replay_id, found[-1].replay_id)}
@@ -111,6 +111,7 @@ class DatabaseEventLog(EventLog):
                 complete_events=F("complete_events") + len(unchecked),
             )
             EventLogEntry.objects.filter(topic=found, replay_id__lte=last).delete()
+            ChangedRecord.objects.filter(topic=found, replay_id__lte=last).delete()
         return len(removed)
 
     def check(self, topic: str) -> int:
@@ -201,6 +202,7 @@ def entry_of(event: NewEvent, replay_id: int, topic: Topic, now: datetime) -> Ev
         transaction_key=event.transaction_key,
         sequence_number=event.sequence_number,
         is_gap=event.is_gap,
+        cause=event.cause,
     )
 
 
@@ -224,7 +226,8 @@ def _move_end(topic_id: int, last_replay_id: int, events: int, size: int) -> Non
     )
 
 
-def _event(entry: EventLogEntry) -> Event:
+def event_of(entry: EventLogEntry) -> Event:
+    """Return the event of a row, which has its topic."""
     return Event(
         replay_id=entry.replay_id,
         event_uuid=entry.event_uuid,

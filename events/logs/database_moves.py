@@ -24,7 +24,7 @@ _TOPICS = Topic._meta.db_table
 _USAGE = EventUsage._meta.db_table
 _SERIES = NumberSeries._meta.db_table
 
-_CARRIED = "topic_id, event_uuid, schema_id, payload, size, created_at, correlation_id, transaction_key"
+_CARRIED = "topic_id, event_uuid, schema_id, payload, size, created_at, correlation_id, cause, transaction_key"
 
 # In the order of the transactions' last rows, each transaction whole and its events numbered from 1.
 _NUMBERED = f"""

@@ -27,7 +27,7 @@ from events.conf import options
 from events.errors import EventLogUnavailable
 from events.gaps import gap_payload
 from events.logs.base import EventLog, NewEvent, Retention
-from events.logs.database import DatabaseEventLog, add_entries, entry_of, known_places
+from events.logs.database import DatabaseEventLog, add_entries, entry_of, event_of, known_places
 from events.logs.nats_bridge import NatsBridge
 from events.models import EventLogEntry, Topic
 from events.subscribers import Event
@@ -59,6 +59,7 @@ class _Message(msgspec.Struct):
     transaction_key: uuid.UUID
     sequence_number: int
     is_gap: bool
+    cause: str = ""
 
 
 class JetStreamEventLog(DatabaseEventLog):
@@ -125,6 +126,10 @@ class JetStreamEventLog(DatabaseEventLog):
     def find(self, replay_id: int) -> Event | None:
         found = super().find(replay_id)
         return self._with_payloads([found])[0] if found is not None else None
+
+    def payloads_of(self, entries: Sequence[EventLogEntry]) -> dict[int, dict[str, Any]]:
+        found = self._with_payloads([event_of(entry) for entry in entries])
+        return {event.replay_id: event.payload for event in found}
 
     # --- the stream ---------------------------------------------------------------------------------------------------
     def ask(self) -> None:

@@ -371,6 +371,16 @@ class Migration(migrations.Migration):
                 ("size", models.PositiveIntegerField(help_text="Bytes of the payload.")),
                 ("transaction_key", models.UUIDField()),
                 ("correlation_id", models.CharField(blank=True, max_length=128)),
+                (
+                    "cause",
+                    models.CharField(
+                        blank=True,
+                        db_default="",
+                        default="",
+                        help_text="What it was published in, such as `operation:0198…`.",
+                        max_length=80,
+                    ),
+                ),
                 ("created_at", models.DateTimeField()),
                 (
                     "schema",
@@ -408,6 +418,16 @@ class Migration(migrations.Migration):
                 ("created_at", models.DateTimeField(help_text="When it was published, or the record changed.")),
                 ("published_at", models.DateTimeField(db_index=True, help_text="When it entered the log.")),
                 ("correlation_id", models.CharField(blank=True, max_length=128)),
+                (
+                    "cause",
+                    models.CharField(
+                        blank=True,
+                        db_default="",
+                        default="",
+                        help_text="What it was published, or the record changed, in, such as `operation:0198…`.",
+                        max_length=80,
+                    ),
+                ),
                 ("transaction_key", models.UUIDField()),
                 ("sequence_number", models.PositiveIntegerField(help_text="Place within the transaction, from 1.")),
                 (
@@ -442,7 +462,10 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name_plural": "event log entries",
                 "ordering": ["replay_id"],
-                "indexes": [models.Index(fields=["correlation_id"], name="event_log_correlation")],
+                "indexes": [
+                    models.Index(fields=["correlation_id"], name="event_log_correlation"),
+                    models.Index(fields=["transaction_key"], name="event_log_transaction"),
+                ],
                 "constraints": [models.UniqueConstraint(fields=("topic", "replay_id"), name="replay_id_once_a_topic")],
             },
         ),
@@ -491,6 +514,38 @@ class Migration(migrations.Migration):
             options={
                 "ordering": ["channel", "topic__name"],
                 "constraints": [models.UniqueConstraint(fields=("channel", "topic"), name="channel_member_once")],
+            },
+        ),
+        migrations.CreateModel(
+            name="ChangedRecord",
+            fields=[
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "topic_id",
+                        "record_pk",
+                        "replay_id",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("record_pk", models.BigIntegerField(help_text="0: every record of the object may have changed.")),
+                ("replay_id", models.BigIntegerField()),
+                (
+                    "topic",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="events.topic",
+                    ),
+                ),
+            ],
+            options={
+                "indexes": [models.Index(fields=["topic", "replay_id"], name="changed_record_of_event")],
             },
         ),
     ]

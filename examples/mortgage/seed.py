@@ -13,7 +13,7 @@ from crm.models import Account, Lead, Order
 from examples.mortgage.actions.applications import SERVICE, open_request
 from examples.mortgage.models import MortgageRequest
 from isthmus.access.actions import assign, create_api_client, ensure_permission_set
-from isthmus.access.models import ApiClient, Flow, Scope
+from isthmus.access.models import ApiClient, Flow, PermissionSet, Scope
 from isthmus.objects.capture import acting_as
 
 __all__ = [
@@ -69,11 +69,15 @@ def applicants() -> Sequence[Applicant]:
     ]
 
 
-def seed_access() -> None:
-    """Make the demo's users and permission sets."""
+def seed_access(*, with_superuser: bool = True) -> None:
+    """Make the demo's users and permission sets.
+
+    `with_superuser`: false where nobody who is one asks; `admin` is an administrator by role then.
+    """
     for name, password in LOGINS.items():
+        is_superuser = name == "admin" and with_superuser
         user, created = User.objects.get_or_create(
-            username=name, defaults={"is_staff": True, "is_superuser": name == "admin", "email": f"{name}@example.org"}
+            username=name, defaults={"is_staff": True, "is_superuser": is_superuser, "email": f"{name}@example.org"}
         )
         if created:
             user.set_password(password)
@@ -92,6 +96,8 @@ def seed_access() -> None:
         ),
         integration,
     )
+    for role in PermissionSet.objects.filter(name="Console_Administrator") if not with_superuser else ():
+        assign(role, User.objects.get(username="admin"))
     assign(
         ensure_permission_set(
             "Console_Operator", "Console operator", grants=[("console", "view", "*"), ("console", "operate", "*")]

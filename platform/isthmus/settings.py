@@ -70,7 +70,7 @@ ISTHMUS_APPS = env.list("ISTHMUS_APPS", default=["examples.mortgage"] if IS_CHEC
 """Django apps of yours that stand beside ours: dotted names, separated by commas."""
 
 INSTALLED_APPS = [
-    "unfold",
+    "isthmus.console.set_up.SetUpConfig",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -354,6 +354,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_ICON": f"{_SHELL}.brand_icon",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": f"{_SHELL}.favicon"}],
     "STYLES": [f"{_SHELL}.console_style"],
+    "SCRIPTS": [f"{_SHELL}.quick_find"],
     "DASHBOARD_CALLBACK": f"{_SHELL}.index",
     "ACCOUNT": {"navigation": f"{_SHELL}.account_links"},
     "SIDEBAR": {"show_search": True, "navigation": f"{_SHELL}.sidebar"},

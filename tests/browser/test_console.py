@@ -59,7 +59,7 @@ def test_the_navigation_and_the_search_lead_through_the_console(new_tab, operati
     tab.page.keyboard.type("correlation-1")
     tab.page.keyboard.press("Enter")
     expect(tab.page.get_by_role("heading", level=1)).to_have_text("Time line")
-    tab.page.get_by_role("link", name="Submit application").click()
+    tab.page.locator(".line").get_by_role("link", name="Submit application").click()
     expect(tab.page.get_by_role("heading", name="Request")).to_be_visible()
 
 
@@ -379,6 +379,88 @@ def test_the_set_up_pages_work_under_their_policy_and_share_the_theme(new_tab, o
         expect(tab.page.locator("html")).to_have_class(re.compile("dark"))
     tab.page.get_by_role("link", name="Back to the console").click()
     expect(tab.page.get_by_role("heading", level=1)).to_have_text("Home")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_picture_of_a_time_line_is_walked_by_keyboard(new_tab, operating_user, scheme):
+    samples.make_everything()
+    tab = new_tab(color_scheme=scheme)
+    tab.sign_in(operating_user)
+    tab.open("/timeline/correlation-1")
+    picture = tab.page.get_by_role("region", name="The time line as a picture")
+    picture.focus()
+    tab.page.keyboard.press("Tab")
+    first = picture.get_by_role("link").first
+    expect(first).to_be_focused()
+    expect(first).to_have_attribute("aria-label", re.compile(r"^1\. .*after 0 ms"))
+    tab.page.keyboard.press("Enter")
+    expect(tab.page.locator("#entry-1")).to_be_in_viewport()
+    assert tab.page.url.endswith("#entry-1")
+    assert picture.get_by_role("link").count() == tab.page.locator(".line-row").count()
+
+
+def test_the_picture_scrolls_by_itself_on_a_narrow_screen_and_needs_no_script(new_tab, operating_user):
+    samples.make_everything()
+    tab = new_tab(width=390, java_script_enabled=False)
+    tab.sign_in(operating_user)
+    tab.open("/timeline/correlation-1")
+    picture = tab.page.locator(".picture-scroll")
+    assert picture.bounding_box()["width"] <= 390
+    assert tab.page.locator(".picture svg").bounding_box()["width"] >= 880
+    picture.get_by_role("link").nth(2).click()
+    assert tab.page.url.endswith("#entry-3")
+
+
+def test_a_bundle_is_downloaded(new_tab, operating_user):
+    samples.make_everything()
+    tab = new_tab()
+    tab.sign_in(operating_user)
+    tab.open("/timeline/correlation-1")
+    with tab.page.expect_download() as download:
+        tab.page.get_by_role("link", name="Bundle").click()
+    assert download.value.suggested_filename == "time-line-correlation-1.zip"
+
+
+def test_why_is_asked_and_answered(new_tab, operating_user):
+    samples.make_everything()
+    tab = new_tab()
+    tab.sign_in(operating_user)
+    tab.page.get_by_role("navigation", name="Main").get_by_role("link", name="Why?").click()
+    tab.page.get_by_label("or replay id").fill("1")
+    tab.page.get_by_role("button", name="Ask").click()
+    expect(tab.page.get_by_text("0 of 1 subscription handled it.")).to_be_visible()
+    tab.page.get_by_role("navigation", name="Questions").get_by_role("link", name="May they").click()
+    expect(tab.page.get_by_role("heading", level=1)).to_have_text("May they, and why not?")
+
+
+def test_the_set_up_is_found_quickly_by_keyboard(new_tab, operating_user):
+    operating_user.is_staff = operating_user.is_superuser = True
+    operating_user.save()
+    tab = new_tab(color_scheme="dark")
+    tab.sign_in(operating_user)
+    tab.open("/admin/")
+    sidebar = tab.page.locator("#nav-sidebar-apps")
+    quick_find = tab.page.get_by_role("searchbox", name="Quick find")
+    everything = sidebar.get_by_role("link").count()
+    tab.page.keyboard.press("/")
+    expect(quick_find).to_be_focused()
+    tab.page.keyboard.type("cred")
+    expect(sidebar.get_by_role("link", name="Users")).to_be_hidden()
+    expect(sidebar.get_by_role("link", name="External credentials")).to_be_visible()
+    # The name of a group brings what is in it.
+    expect(sidebar.get_by_role("link", name="Principals")).to_be_visible()
+    tab.page.keyboard.press("ArrowDown")
+    expect(sidebar.get_by_role("link", name="Named credentials")).to_be_focused()
+    tab.page.keyboard.press("ArrowDown")
+    expect(sidebar.get_by_role("link", name="External credentials")).to_be_focused()
+    tab.page.keyboard.press("Escape")
+    expect(quick_find).to_be_focused()
+    assert sidebar.get_by_role("link").count() == everything
+    tab.page.keyboard.type("no such page")
+    expect(tab.page.get_by_text("Nothing is called so.")).to_be_visible()
+    quick_find.fill("permission sets")
+    tab.page.keyboard.press("Enter")
+    tab.page.wait_for_url("**/admin/access/permissionset/")
 
 
 def test_signing_out_ends_the_session(new_tab, operating_user):

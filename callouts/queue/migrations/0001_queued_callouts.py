@@ -146,6 +146,12 @@ class Migration(migrations.Migration):
                 ),
                 ("invocation_id", models.UUIDField(blank=True, null=True)),
                 ("correlation_id", models.CharField(blank=True, max_length=128)),
+                (
+                    "cause",
+                    models.CharField(
+                        blank=True, help_text="What it was asked for in, such as `operation:0198…`.", max_length=80
+                    ),
+                ),
                 ("retry_delays", models.JSONField(blank=True, help_text="Empty: those of the destination.", null=True)),
                 ("on_success", models.CharField(blank=True, max_length=255)),
                 ("on_failure", models.CharField(blank=True, max_length=255)),
@@ -245,6 +251,14 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="calloutbatch",
             index=models.Index(fields=["-created_at", "-id"], name="callout_batch_newest_first"),
+        ),
+        migrations.AddIndex(
+            model_name="queuedcallout",
+            index=models.Index(
+                condition=models.Q(("idempotency_key", ""), _negated=True),
+                fields=["idempotency_key"],
+                name="queued_callout_key",
+            ),
         ),
         migrations.AddConstraint(
             model_name="calloutbatch",

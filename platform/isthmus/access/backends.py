@@ -21,8 +21,7 @@ class PermissionSetBackend(BaseBackend):
     """
 
     def has_perm(self, user_obj: AnyUser, perm: str, obj: Any = None) -> bool:
-        asked = _asked_grant(perm, obj)
-        return asked is not None and _is_granted(user_obj, asked)
+        return any(_is_granted(user_obj, asked) for asked in _asked_grants(perm, obj))
 
     def has_module_perms(self, user_obj: AnyUser, app_label: str) -> bool:
         """Return whether the user may see anything of the app."""
@@ -40,14 +39,13 @@ class PermissionSetBackend(BaseBackend):
         return await sync_to_async(self.has_module_perms)(user_obj, app_label)
 
 
-def _asked_grant(perm: str, obj: Any) -> GrantKey | None:
+def _asked_grants(perm: str, obj: Any) -> list[GrantKey]:
+    """Return the grants of which any is enough."""
     if isinstance(obj, str):
         kind, _, action = perm.partition(".")
-        return kind, action, obj
-    for translator in model_permission_translators():
-        if asked := translator.grant_for(perm):
-            return asked
-    return None
+        return [(kind, action, obj)]
+    found = (translator.grant_for(perm) for translator in model_permission_translators())
+    return [asked for asked in found if asked is not None]
 
 
 def _is_granted(user: AnyUser, asked: GrantKey) -> bool:

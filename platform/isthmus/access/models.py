@@ -21,6 +21,7 @@ __all__ = [
     "PermissionSetAssignment",
     "RecoveryCode",
     "Scope",
+    "ShippedPermissionSet",
     "SigningKey",
     "TotpDevice",
 ]
@@ -41,6 +42,16 @@ class PermissionSet(models.Model):
 
     def __str__(self) -> str:
         return self.label or self.name
+
+
+class ShippedPermissionSet(models.Model):
+    """A permission set that came with the platform was made once: whoever changes or deletes it has the last word."""
+
+    name = models.SlugField(max_length=80, primary_key=True)
+    made_at = models.DateTimeField(default=clock.now)
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Grant(models.Model):

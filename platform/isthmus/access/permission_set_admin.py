@@ -14,6 +14,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from isthmus.access import policy
 from isthmus.access.actions.permission_sets import check_grant
 from isthmus.access.errors import GrantRefused
 from isthmus.access.models import Grant, PermissionSet, PermissionSetAssignment
@@ -122,6 +123,24 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg,misc]  # 
     change_password_form = AdminPasswordChangeForm
     inlines = (HeldPermissionSetInline,)
 
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Leave those who have everything to superusers: their passwords would be everything, too."""
+        return super().has_change_permission(request, obj) and _may_touch(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and _may_touch(request, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        given = super().get_readonly_fields(request, obj)
+        return given if _is_superuser(request) else (*given, "is_superuser", "user_permissions")
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        found = super().get_actions(request)
+        if not _is_superuser(request):
+            # It deletes whoever is chosen, without asking for each.
+            found.pop("delete_selected", None)
+        return found
+
     def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
         # A user has to be there before they can hold anything.
         return super().get_inlines(request, obj) if obj is not None else ()
@@ -130,6 +149,14 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg,misc]  # 
 @admin.register(Group)
 class GroupAdmin(DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]  # unfold's own recipe for this pair
     """Django's screen for groups."""
+
+
+def _is_superuser(request: HttpRequest) -> bool:
+    return bool(getattr(request.user, "is_superuser", False))
+
+
+def _may_touch(request: HttpRequest, user: Any) -> bool:
+    return user is None or _is_superuser(request) or not policy.has_everything(user)
 
 
 def _kind_choices() -> list[tuple[str, str]]:

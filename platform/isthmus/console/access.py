@@ -19,13 +19,16 @@ __all__ = ["ANYWHERE", "KIND", "Action", "may", "requires"]
 
 KIND = "console"
 ANYWHERE = ALL_TARGETS
-Action = Literal["view", "operate"]
+Action = Literal["view", "operate", "administer"]
 Given = ParamSpec("Given")
 View = Callable[Concatenate[HttpRequest, Given], HttpResponseBase]
 
 
 def may(user: policy.AnyUser, action: Action) -> bool:
-    """Return whether `user` may look at the console (`view`) or act in it (`operate`, which includes looking)."""
+    """Return whether `user` may look at the console (`view`), act in it (`operate`), or make it another (`administer`).
+
+    Each includes those before it.
+    """
     return policy.is_granted(user, KIND, action, ANYWHERE)
 
 

@@ -25,22 +25,21 @@ class ConsoleConfig(AppConfig):
             storage_limits,
         )
         from isthmus.console.live import register_live
-        from isthmus.console.registry import Page, register_page
+        from isthmus.console.registry import Page, Question, register_page, register_question
         from isthmus.doors import register_door
 
         register_grant_kind(
             GrantKind(
                 name=access.KIND,
                 label="Console",
-                actions=("view", "operate"),
+                actions=("view", "operate", "administer"),
                 targets=lambda: [access.ANYWHERE],
-                implied={"operate": ("view",)},
+                implied={"operate": ("view",), "administer": ("view", "operate")},
             )
         )
         register_page(Page("Home", "console:home", "home", 0))
         register_page(Page("Connections", "console:connections", "link", 42))
         register_page(Page("Limits", "console:limits", "gauge", 70))
-        register_page(Page("Access", "console:why", "question", 80))
         register_live("health", probes.turn_of_health)
         register_live("bulk", bulk_progress.live_mark)
         register_actions(AuditAction(name="console.bulk_asked", label="Bulk action asked for"))
@@ -49,4 +48,5 @@ class ConsoleConfig(AppConfig):
         overview.register_needs(api_client_needs.client_needs)
         register_limits(storage_limits.storage_limits)
         connections.register_series_of_brokers()
+        register_question(Question("May they, and why not?", "console:why"))
         health.register(health.Probe(name="database", label="Database", ask=probes.ask_database))

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
 
-from isthmus import clock, correlation
+from isthmus import causes, clock, correlation
 from isthmus.access import policy
 from isthmus.access.policy import AnyUser
 from isthmus.access.registry import ALL_TARGETS
@@ -83,6 +83,7 @@ def enqueue_function(
         concurrency_key=concurrency_key or "",
         is_gated=is_gated,
         correlation_id=correlation.current_or_new(),
+        cause=causes.current(),
         user_id=getattr(user, "pk", None),
         scheduled_for=scheduled_for,
         unique_key=unique_key or "",
@@ -108,9 +109,9 @@ def enqueue_many(
     declaration, now = function.declaration, clock.now()
     if readiness.keeps_turns(declaration, declaration.kind, ""):
         raise TypeError(f"{declaration.name} keeps turns; enqueue its jobs one by one.")
-    correlation_id = correlation.current_or_new()
-    jobs = [
-        Job(
+    correlation_id, jobs = correlation.current_or_new(), []
+    for each in arguments:
+        job = Job(
             kind=declaration.kind,
             function=declaration.name,
             arguments=declaration.accept(each),
@@ -120,10 +121,11 @@ def enqueue_many(
             created_at=now,
             priority=declaration.priority if priority is None else priority,
             correlation_id=correlation_id,
+            cause=causes.current(),
             user_id=getattr(user, "pk", None),
         )
-        for each in arguments
-    ]
+        job.sealed_arguments = declaration.seal(each)
+        jobs.append(job)
     Job.objects.bulk_create(jobs, batch_size=_ADDED_AT_ONCE)
     if jobs:
         bells.ring_after_commit()

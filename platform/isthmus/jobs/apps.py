@@ -10,6 +10,7 @@ class JobsConfig(AppConfig):
     verbose_name = "Background operations"
 
     def ready(self) -> None:
+        from isthmus.access.setting_up import register_set_up
         from isthmus.console.bulk import install_runner
         from isthmus.jobs import bells, console, figures, listings, probes
         from isthmus.jobs.bulk import BulkRunner, remove_old_bulk_actions
@@ -18,6 +19,7 @@ class JobsConfig(AppConfig):
 
         bells.install(DjangoQBell())
         probes.register()
+        register_set_up("jobs")
         console.register()
         listings.register()
         install_runner(BulkRunner())

@@ -107,6 +107,9 @@ class Batch:
         finalizer: Step | None = None,
         user: AnyUser = None,
         subject: tuple[str, str] | None = None,
+        priority: int | None = None,
+        concurrency_key: str | None = None,
+        expires_in: timedelta | None = None,
         **arguments: object,
     ) -> Job:
         """Add a job that runs the batch with `arguments`; see `isthmus.jobs.actions.enqueue_function`."""
@@ -119,6 +122,9 @@ class Batch:
             finalizer=finalizer,
             user=user,
             subject=subject,
+            priority=priority,
+            concurrency_key=concurrency_key,
+            expires_in=expires_in,
         )
 
     @classmethod

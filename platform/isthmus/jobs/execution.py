@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 
-from isthmus import clock, correlation
+from isthmus import causes, clock, correlation
 from isthmus.access.policy import AnyUser, system_user
 from isthmus.errors import IsthmusError
 from isthmus.jobs import bells, process_locks, readiness, registry, secret_arguments, transitions
@@ -78,7 +78,7 @@ def run_taken(job: Job, reporter: Reporter, *, following: Following = nothing_fo
     declaration, unknown = _find(job.function)
     limit = declaration.time_limit_seconds if declaration else _UNKNOWN_LIMIT_SECONDS
     following_job = None
-    with correlation.bind(job.correlation_id):
+    with correlation.bind(job.correlation_id), causes.bind(f"operation:{job.pk}"):
         handle = JobHandle(job, time_limit_seconds=limit)
         reporter.begin(handle)
         try:

@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
 
-from isthmus import clock, ids
+from isthmus import causes, clock, ids
 from isthmus.jobs import registry
 from isthmus.jobs.cron import is_cron, is_time_zone, names_a_time
 from isthmus.jobs.errors import JobRefused
@@ -70,6 +70,9 @@ class Job(models.Model):
     error_trace = models.TextField(blank=True)
 
     correlation_id = models.CharField(max_length=128, blank=True)
+    cause = models.CharField(
+        max_length=causes.MAX_LENGTH, blank=True, help_text="What it was begun in, such as `event:17`."
+    )
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=True
     )
@@ -130,7 +133,7 @@ class Job(models.Model):
             models.Index(fields=["finished_at"], condition=Q(state__in=TERMINAL), name="job_finished"),
             models.Index(fields=["started_at"], condition=Q(started_at__isnull=False), name="job_started"),
             models.Index(fields=["correlation_id"], name="job_correlation"),
-            models.Index(fields=["subject_type", "subject_id"], name="job_subject"),
+            models.Index(fields=["subject_id", "subject_type"], name="job_subject"),
         ]
 
     def __str__(self) -> str:

@@ -19,7 +19,7 @@ from isthmus.console.rollups import spans
 from isthmus.console.tones import Status, Tone
 from isthmus.jobs import actions
 from isthmus.jobs.conf import options
-from isthmus.jobs.console import batch_of, listed, spoken_rate, status_of
+from isthmus.jobs.console import LOG_LINES_SHOWN, batch_of, listed, spoken_rate, status_of
 from isthmus.jobs.errors import JobRefused
 from isthmus.jobs.figures import charts_of
 from isthmus.jobs.models import Job, ProcessHeartbeat, Schedule
@@ -29,7 +29,6 @@ from isthmus.jobs.states import NON_TERMINAL, JobState
 
 __all__ = ["JobFilters", "abort", "detail", "jobs", "retry", "retry_failed", "run_schedule", "schedules"]
 
-LOG_LINES_SHOWN = 200
 LIVE = "live"
 
 

@@ -17,8 +17,10 @@ class ObjectsConfig(AppConfig):
     def ready(self) -> None:
         from isthmus.access.explaining import register_further_rule
         from isthmus.access.registry import register_grant_kind, register_model_permission_translator
+        from isthmus.access.setting_up import register_set_up
         from isthmus.audit.context import register_actor_source
         from isthmus.audit.registry import AuditAction, register_actions
+        from isthmus.objects import console
         from isthmus.objects.capture import context
         from isthmus.objects.capture.actors import acting_user
         from isthmus.objects.checks import check_organization, check_triggers
@@ -40,6 +42,8 @@ class ObjectsConfig(AppConfig):
         checks.register(check_triggers, checks.Tags.database)
         checks.register(check_organization, checks.Tags.database)
         register_actor_source(acting_user)
+        register_set_up("objects")
+        console.register()
         autodiscover_modules("objects")
 
 

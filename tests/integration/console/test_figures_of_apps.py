@@ -32,7 +32,15 @@ def roll_up():
 def ended_job(at, state="Completed", *, waited=1.0, took=2.0, error="", **values):
     begun = at - timedelta(seconds=took)
     due = begun - timedelta(seconds=waited)
-    given = {"attempts": 1, "created_at": due, "run_at": due, "started_at": begun, "finished_at": at, "error": error}
+    given = {
+        "attempts": 1,
+        "created_at": due,
+        "run_at": due,
+        "ready_at": due,
+        "started_at": begun,
+        "finished_at": at,
+        "error": error,
+    }
     return samples.make_job(**{"state": state, "reason": "", **given, **values})
 
 
@@ -61,8 +69,8 @@ def test_operations(moving_clock):
 
 def test_a_job_that_was_tried_again_does_not_tell_how_long_it_waited(moving_clock):
     ended_job(moving_clock.now() - timedelta(minutes=20), attempts=2)
-    first = ended_job(moving_clock.now() - timedelta(minutes=20))
-    ended_job(moving_clock.now() - timedelta(minutes=20), after=first)
+    ended_job(moving_clock.now() - timedelta(minutes=20))
+    ended_job(moving_clock.now() - timedelta(minutes=20), ready_at=None)
     roll_up()
     assert charts_of(DAY)[1].total == 1
 

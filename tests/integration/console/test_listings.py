@@ -323,7 +323,7 @@ def test_ten_times_the_rows_cost_not_one_query_more(name, watcher, django_assert
     watcher.get("/")
     before = count()
     for number in range(2, 8):
-        samples.make_job(after=made["job"])
+        samples.JobDependency.objects.create(job=samples.make_job(), predecessor=made["job"])
         samples.make_log_entry()
         samples.make_queued()
         samples.make_batch()

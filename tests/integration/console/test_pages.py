@@ -18,7 +18,7 @@ PAGES = sorted(
         "batches", "batch", "services", "service", "operation", "version", "invocations",
         "endpoints", "endpoint", "endpoint-test",
         "invocation", "callbacks", "callback", "events", "event-log", "event", "subscription", "parked",
-        "explorer", "bulk-operation",
+        "explorer", "bulk-operation", "why-fired", "found",
     )
 )  # fmt: skip
 
@@ -66,7 +66,8 @@ def test_whoever_has_no_grant_is_refused_and_told_what_is_missing(name, addresse
 
 def test_empty_pages_say_what_they_will_show(watcher):
     for address in (
-        "/", "/search/", "/access/why/", "/timeline/nothing", "/operations/", "/operations/schedules/",
+        "/", "/search/", "/search/?q=nothing", "/access/why/", "/why/", "/timeline/nothing", "/operations/",
+        "/operations/schedules/",
         "/integration-log/",
         "/queued-callouts/", "/queued-callouts/batches/", f"/api-endpoints{samples.ENDPOINT}",
         "/external-services/", "/external-services/invocations/", "/external-services/callbacks/", "/events/log/",

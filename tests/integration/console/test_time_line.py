@@ -62,13 +62,7 @@ def test_nothing_is_found_for_an_unknown_id(watcher):
     assert "Nothing is known about this id" in watcher.get("/timeline/unknown").content.decode()
 
 
-def test_the_search_leads_to_the_time_line(watcher):
-    answer = watcher.get("/search/", {"q": "  trace/1:a@b "})
-    assert (answer.status_code, answer.headers["Location"]) == (302, "/timeline/trace/1:a@b")
-    assert watcher.get(answer.headers["Location"]).status_code == 200
-
-
-@pytest.mark.parametrize("text", ["a b", "<script>", "x" * 129, "a\nb"])
+@pytest.mark.parametrize("text", ["x" * 256, "a\nb", "a\0b"])
 def test_a_text_that_cannot_be_an_id_is_said_so(watcher, text):
     answer = watcher.get("/search/", {"q": text})
     assert answer.status_code == 200

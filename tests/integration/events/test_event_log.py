@@ -39,7 +39,8 @@ def test_an_event_is_read_as_it_was_added(log, new_event):
     new = new_event(payload={"Text__c": "é😀", "Number__c": 1.5, "Yes__c": True, "None__c": None}, sequence_number=7)
     [replay_id] = log.append([new])
     [event] = log.read(SAMPLE, after=0, limit=1)
-    assert vars(event) == {**vars(new), "replay_id": replay_id, "is_gap": False}
+    told = {name: value for name, value in vars(new).items() if name != "cause"}
+    assert vars(event) == {**told, "replay_id": replay_id, "is_gap": False}
 
 
 def test_an_event_that_is_there_is_not_added_again(log, new_event):

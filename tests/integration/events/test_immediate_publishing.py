@@ -99,7 +99,7 @@ def test_what_a_crash_left_in_both_files_is_one_event(alarm):
     with sqlite3.connect(f"{connection.settings_dict['NAME']}-immediate") as file:
         rows = file.execute("SELECT * FROM events").fetchall()
         door.empty()
-        file.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        file.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
     file.close()
     assert relayed() == [("/event/Alarm__e", 1)]
     assert relayed() == [("/event/Alarm__e", 1)]

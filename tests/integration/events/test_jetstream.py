@@ -49,6 +49,22 @@ def test_replay_ids_are_the_numbers_of_the_stream(jetstream, nats_server, new_ev
     assert EventLogEntry.objects.filter(payload__isnull=False).count() == 0
 
 
+def test_payloads_and_causes_of_rows_come_from_the_stream(jetstream, new_event):
+    jetstream.append([new_event(cause="operation:7"), new_event()])
+    rows = list(EventLogEntry.objects.select_related("topic").order_by("replay_id"))
+    assert [row.cause for row in rows] == ["operation:7", ""]
+    found = jetstream.payloads_of(rows)
+    assert [found[row.replay_id]["Number__c"] for row in rows] == [1, 2]
+
+
+def test_what_a_crash_left_in_the_stream_knows_its_cause(jetstream, new_event):
+    with transaction.atomic():
+        jetstream.append([new_event(cause="operation:7")])
+        transaction.set_rollback(True)
+    jetstream.append([new_event()])
+    assert EventLogEntry.objects.order_by("replay_id").values_list("cause", flat=True).first() == "operation:7"
+
+
 def test_what_was_published_and_not_committed_is_taken_over_and_comes_once(jetstream, new_event):
     first, lost, another, last = (new_event() for _ in range(4))
     jetstream.append([first])

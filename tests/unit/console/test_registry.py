@@ -22,7 +22,7 @@ def test_pages_stand_in_their_order_and_home_is_first():
         "Named credentials",
         "My connections",
         "Limits",
-        "Access",
+        "Why?",
         "API documentation",
     ]
 

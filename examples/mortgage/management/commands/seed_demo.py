@@ -25,15 +25,27 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--bank-url", default="http://127.0.0.1:9101", help="where the demo's bank listens")
         parser.add_argument("--warehouse-url", default="http://127.0.0.1:9102", help="where the warehouse listens")
+        parser.add_argument(
+            "--no-superuser", action="store_false", dest="with_superuser", help="let admin be no superuser"
+        )
         parser.add_argument("--crm-url", default="http://127.0.0.1:9103", help="where the partner's CRM listens")
 
-    def handle(self, *_: Any, bank_url: str, warehouse_url: str, crm_url: str, verbosity: int = 1, **__: Any) -> None:
+    def handle(
+        self,
+        *_: Any,
+        bank_url: str,
+        warehouse_url: str,
+        crm_url: str,
+        with_superuser: bool = True,
+        verbosity: int = 1,
+        **__: Any,
+    ) -> None:
         if settings.IS_PRODUCTION:
             raise CommandError("Demo users have known passwords; seed_demo does not run in production.")
         synchronise()
         seed_bank(bank_url, client_id=CLIENT_ID, client_secret=CLIENT_SECRET)
         seed_partners(warehouse_url, crm_url, api_key=API_KEY, login=CRM_LOGIN)
-        seed_access()
+        seed_access(with_superuser=with_superuser)
         seed_command_line()
         report = seed_service()
         if verbosity:

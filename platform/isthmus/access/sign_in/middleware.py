@@ -12,6 +12,7 @@ from django.utils.http import urlencode
 
 from isthmus import clock
 from isthmus.access.conf import AccessOptions
+from isthmus.access.setting_up import sets_up
 from isthmus.access.sign_in import second_factor
 from isthmus.middleware import Answer, BothWays
 
@@ -64,7 +65,7 @@ def _held_back(request: HttpRequest) -> HttpResponse | None:
         return None
     if second_factor.has_device(user):
         return _first(request, "access:second-factor")
-    if _options.totp_for_administrators and (user.is_superuser or user.is_staff):
+    if _options.totp_for_administrators and (user.is_superuser or sets_up(user)):
         return _first(request, "access:two-step")
     return None
 

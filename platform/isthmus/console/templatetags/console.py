@@ -16,6 +16,7 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 
 from isthmus import clock, correlation
+from isthmus.access.setting_up import sets_up
 from isthmus.console import access, bulk, json_text, registry
 from isthmus.console.conf import options
 from isthmus.console.durations import spoken_duration
@@ -139,18 +140,45 @@ def may_operate(request: HttpRequest) -> bool:
     return access.may(request.user, "operate")
 
 
+@register.filter
+def may_administer(request: HttpRequest) -> bool:
+    """Return whether the user of the request may change what the console is."""
+    return access.may(request.user, "administer")
+
+
+@register.filter
+def may_add_demo_data(request: HttpRequest) -> bool:
+    """Return whether there are data to try the platform with, and the user of the request may add them."""
+    return registry.demo_data() is not None and access.may(request.user, "administer")
+
+
+@register.filter
+def may_set_up(request: HttpRequest) -> bool:
+    """Return whether the user of the request finds anything on the set-up pages."""
+    return sets_up(request.user)
+
+
 @register.simple_tag(takes_context=True)
 def navigation(context: Mapping[str, Any]) -> list[dict[str, object]]:
     """Return the pages this user may see, and which of them is shown."""
     request: HttpRequest = context["request"]
     found = []
     for page in registry.pages():
-        wanted: access.Action = "operate" if page.permission_action == "operate" else "view"
-        if not page.permission_action or access.may(request.user, wanted):
+        if not page.permission_action or access.may(request.user, page.permission_action):
             url = reverse(page.url_name)
-            is_current = request.path == url or (url != "/" and request.path.startswith(url))
+            is_current = request.path == url or (
+                url != "/" and request.path.startswith((url, *(reverse(name) for name in page.covers)))
+            )
             found.append({"label": page.label, "icon": page.icon, "url": url, "is_current": is_current})
     return found
+
+
+@register.simple_tag(takes_context=True)
+def questions(context: Mapping[str, Any]) -> list[dict[str, object]]:
+    """Return the pages that say why, and which of them is shown."""
+    request: HttpRequest = context["request"]
+    found = [(question, reverse(question.url_name)) for question in registry.questions()]
+    return [{"label": one.label, "url": url, "is_current": request.path == url} for one, url in reversed(found)]
 
 
 @register.simple_tag(takes_context=True)

@@ -60,6 +60,8 @@ class Change:
     """Through which door the change came, as the caller named it; "" when it did not."""
     correlation_id: str
     occurred_at: datetime
+    cause: str = ""
+    """What the change was made in, as `isthmus.causes` has it."""
     note: int = 0
     """The number of the database's note: no other change has it."""
     fields_before: Callable[[], Mapping[str, Any] | None] = field(default=dict, compare=False)

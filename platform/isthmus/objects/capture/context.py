@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from isthmus import correlation, wakeups
+from isthmus import causes, correlation, wakeups
 from isthmus.objects import catalogue
 from isthmus.objects.capture.actors import acting_origin, acting_user
 from isthmus.objects.capture.transactions import transaction_key
@@ -54,26 +54,30 @@ class WriteContext:
     """The 18-character id of the user; "" when nobody was said to act."""
     origin: str = ""
     correlation_id: str = ""
+    cause: str = ""
+    """What it is done in, as `isthmus.causes` has it."""
 
 
 def current_context() -> str:
     """Return what is to be told now, as text; "" when there is nothing to tell."""
     user = acting_user()
-    return _as_text(record_id_of(user) if user is not None else "", acting_origin(), correlation.current())
+    return _as_text(
+        record_id_of(user) if user is not None else "", acting_origin(), correlation.current(), causes.current()
+    )
 
 
 def read_context(text: str) -> WriteContext:
     """Return what `current_context` wrote."""
     if not text:
         return WriteContext()
-    user_id, origin, correlation_id = json.loads(text)
-    return WriteContext(user_id=user_id, origin=origin, correlation_id=correlation_id)
+    user_id, origin, correlation_id, cause = json.loads(text)
+    return WriteContext(user_id=user_id, origin=origin, correlation_id=correlation_id, cause=cause)
 
 
 @functools.lru_cache(maxsize=256)
-def _as_text(user_id: str, origin: str, correlation_id: str) -> str:
+def _as_text(user_id: str, origin: str, correlation_id: str, cause: str) -> str:
     # The setting takes no NUL; a name with one tells nothing that is worth an error.
-    told = [part.replace("\x00", "") for part in (user_id, origin, correlation_id)]
+    told = [part.replace("\x00", "") for part in (user_id, origin, correlation_id, cause)]
     return json.dumps(told) if any(told) else ""
 
 

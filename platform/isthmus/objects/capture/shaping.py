@@ -93,6 +93,7 @@ def _change(row: RawChange, change_type: ChangeType, record_id: str, fields: Map
         origin=context.origin,
         correlation_id=context.correlation_id,
         occurred_at=row.created_at,
+        cause=context.cause,
         note=row.pk,
     )
 
