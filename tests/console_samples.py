@@ -1,6 +1,7 @@
 """Rows that the tests of the pages look at, with hostile content where people's content goes."""
 
 import json
+from collections import defaultdict
 from datetime import timedelta
 
 from django.contrib.auth.models import User
@@ -10,6 +11,9 @@ from callouts.external_services.actions import register
 from callouts.external_services.models import CallbackReceipt, ExternalService, Invocation
 from callouts.models import IntegrationLogEntry
 from callouts.queue.models import BatchChunk, CalloutBatch, QueuedCallout
+from credentials.actions import create_external_credential, create_named_credential, create_principal
+from credentials.models import NamedCredential
+from crm.models import Contact
 from events.actions.defining import save_definition
 from events.models import (
     EventDefinition,
@@ -300,6 +304,17 @@ def make_subscription(**values) -> Subscription:
     return Subscription.objects.create(**{**given, **values})
 
 
+def make_credential(name: str = "Hostile") -> NamedCredential:
+    """Make a named credential with a principal, all of it described in hostile words."""
+    external = create_external_credential(
+        f"{name}_Key", protocol="custom_headers", settings={"headers": "X-Plain: {ApiKey}"}, label=HOSTILE
+    )
+    principal = create_principal(external, "Main", secrets={"ApiKey": "the-secret"})
+    return create_named_credential(
+        name, url="https://bank.example.org/v1", external_credential=external, principal=principal, label=HOSTILE
+    )
+
+
 def make_everything() -> dict[str, object]:
     """Make one of each, and return what has a page of its own."""
     job = make_job()
@@ -340,6 +355,8 @@ def make_everything() -> dict[str, object]:
         "receipt": receipt,
         "event": event,
         "subscription": subscription,
+        "credential": make_credential(),
+        "record": Contact.objects.create(last_name=HOSTILE),
         "definition": save_definition(
             EventDefinition(api_name="Made__e", label=f"Made {HOSTILE}", description=HOSTILE),
             [
@@ -387,6 +404,8 @@ def page_addresses(made: dict[str, object]) -> dict[str, str]:
         "subscription": f"/events/subscriptions/{made['subscription'].pk}/",
         "parked": "/events/parked/",
         "explorer": "/explorer/",
+        "credentials": "/named-credentials/",
+        "credential": f"/named-credentials/{made['credential'].name}/",
     }
 
 
@@ -397,3 +416,26 @@ def operating_addresses(made: dict[str, object]) -> dict[str, str]:
         "edit": f"/queued-callouts/{made['queued'].pk}/edit/",
         "recover": "/queued-callouts/recover/?since=2026-01-01T00:00",
     }
+
+
+def further_addresses(made: dict[str, object]) -> dict[str, str]:
+    """Return the address of every page that another right opens than those of the console."""
+    return {
+        "connections": "/connections/",
+        "two-step": "/account/two-step/",
+        "documentation": "/docs/v1/",
+        "record": f"/explorer/Contact/{made['record'].record_id}/",
+    }
+
+
+class _NoRow:
+    """Stands for each row that is not there: what names it is an address of nothing."""
+
+    pk = user_id = name = api_name = record_id = "no-row"
+
+
+def addresses_without_rows() -> dict[str, str]:
+    """Return the addresses of pages that make sense in an empty installation; some of them may answer 404 there."""
+    made: defaultdict[str, object] = defaultdict(_NoRow)
+    every = {**page_addresses(made), **operating_addresses(made), **further_addresses(made)}
+    return {name: address for name, address in every.items() if "no-row" not in address.partition("?")[0]}

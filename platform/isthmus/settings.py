@@ -354,6 +354,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_ICON": f"{_SHELL}.brand_icon",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": f"{_SHELL}.favicon"}],
     "STYLES": [f"{_SHELL}.console_style"],
+    "SCRIPTS": [f"{_SHELL}.console_script"],
     "DASHBOARD_CALLBACK": f"{_SHELL}.index",
     "ACCOUNT": {"navigation": f"{_SHELL}.account_links"},
     "SIDEBAR": {"show_search": True, "navigation": f"{_SHELL}.sidebar"},

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse
 
-__all__ = ["account_links", "brand_icon", "console_style", "favicon", "index", "sidebar"]
+__all__ = ["account_links", "brand_icon", "console_script", "console_style", "favicon", "index", "sidebar"]
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Access": ("access", "auth"),
@@ -122,3 +122,8 @@ def favicon(_request: HttpRequest) -> str:
 def console_style(_request: HttpRequest) -> str:
     """Return the address of our few rules on top of the theme."""
     return static("console/admin.css")
+
+
+def console_script(_request: HttpRequest) -> str:
+    """Return the address of our script, which gives names to what the theme leaves without."""
+    return static("console/admin.js")

@@ -16,7 +16,7 @@ PAGES = sorted(
         "batches", "batch", "services", "service", "operation", "version", "invocations",
         "endpoints", "endpoint", "endpoint-test",
         "invocation", "callbacks", "callback", "events", "event-log", "event", "subscription", "parked",
-        "explorer",
+        "explorer", "credentials", "credential",
     )
 )  # fmt: skip
 
