@@ -7,6 +7,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
+from isthmus.access.actions import assign, ensure_permission_set
 from isthmus.console import timeline
 from tests import console_samples as samples
 
@@ -105,6 +106,8 @@ def test_ten_times_the_rows_cost_not_one_query_more(watcher, django_assert_max_n
         samples.make_event(number, topic)
         samples.make_parked(samples.make_subscription(name=f"reader-{number}", topic=topic))
         samples.make_parked(made["subscription"])
+        samples.make_credential(f"Further{number}")
+        assign(ensure_permission_set("Users", "Users", [("principal", "use", "Hostile_Key.*")]), user)
     after = {page: _query_count(watcher, address, django_assert_max_num_queries) for page, address in addresses.items()}
     assert after == before
 
