@@ -5,7 +5,7 @@ from datetime import datetime
 
 from django import forms
 from django.contrib import messages
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -42,14 +42,16 @@ class EventFilters(FilterForm[EventLogEntry]):
         choices = [("", "Any topic"), *((name, name) for name in topics)]
         self.fields["topic"] = forms.ChoiceField(label="Topic", required=False, choices=choices)
 
-    def matching(self, rows: QuerySet[EventLogEntry], text: str) -> QuerySet[EventLogEntry]:
-        """Return the event of that UUID or replay id, or those of that correlation."""
+    looks_into_texts = False
+
+    def naming(self, text: str) -> Q:
+        """Return what is true of the event of that UUID or replay id, and of those of that correlation."""
         wanted = Q(correlation_id=text)
         if text.isdecimal() and len(text) < 19:
             wanted |= Q(replay_id=int(text))
         if given := as_uuid(text):
             wanted |= Q(event_uuid=given) | Q(transaction_key=given)
-        return rows.filter(wanted)
+        return wanted
 
 
 @require_safe
@@ -105,8 +107,7 @@ def parked(request: HttpRequest) -> HttpResponse:
 def log(request: HttpRequest) -> HttpResponse:
     """List the kept events, newest first."""
     filters = EventFilters(request.GET, topics=Topic.objects.values_list("name", flat=True))
-    chosen = filters.narrow(listed(filters.given("topic")))
-    page = newest_first(chosen, moment=None, cursor=request.GET.get("cursor", ""))
+    page = filters.page(listed(filters.given("topic")), moment=None, cursor=request.GET.get("cursor", ""))
     chart = charts.published(filters.given("topic").rpartition("/")[2])
     return render(request, "events/log.html", {"filters": filters, "page": page, "chart": chart, "tab": "log"})
 
