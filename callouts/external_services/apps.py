@@ -15,9 +15,11 @@ class ExternalServicesConfig(AppConfig):
         from callouts.callbacks.door import PREFIX, Door
         from callouts.external_services import console
         from callouts.external_services.access import EXTERNAL_SERVICE
+        from callouts.external_services.cleaning import remove_old_invocations
         from isthmus.access.registry import register_grant_kind
         from isthmus.audit.registry import AuditAction, register_actions
         from isthmus.doors import register_door
+        from isthmus.jobs.schedules import register_schedule
         from isthmus.jobs.services import register_worker_service
 
         register_grant_kind(EXTERNAL_SERVICE)
@@ -31,6 +33,7 @@ class ExternalServicesConfig(AppConfig):
             AuditAction(name="external_service.callback_routed", label="Callback routed by hand"),
             AuditAction(name="external_service.callback_simulated", label="Callback simulated"),
         )
+        register_schedule("Remove ended invocations", remove_old_invocations, cron="53 3 * * *")
         console.register()
         # Handlers are found by their dotted path; importing them now shows a broken one at the start.
         autodiscover_modules("callbacks")

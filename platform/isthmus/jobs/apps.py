@@ -12,8 +12,11 @@ class JobsConfig(AppConfig):
     def ready(self) -> None:
         from isthmus.jobs import bells, console, probes
         from isthmus.jobs.django_q_engine import DjangoQBell
+        from isthmus.jobs.jobs import remove_old_access
+        from isthmus.jobs.schedules import register_schedule
 
         bells.install(DjangoQBell())
         probes.register()
         console.register()
+        register_schedule("Remove old sessions, tokens and counts", remove_old_access, cron="7 4 * * *")
         autodiscover_modules("jobs")

@@ -19,6 +19,7 @@ class JobOptions(Options, prefix="ISTHMUS_JOBS_"):
     argument_bytes = option(1_000_000, help_text="Largest arguments or result, as JSON.", minimum=1_000)
     log_lines = option(1_000, help_text="Log lines kept for each attempt of a job.", minimum=0)
     retention_days = option(30, help_text="How long ended jobs are kept.", minimum=1)
+    admin_history_days = option(400, help_text="How long the set-up pages keep who changed what.", minimum=1)
     silent_seconds = option(30.0, help_text="A worker that is silent for longer counts as gone.", minimum=1)
     waiting_seconds = option(300.0, help_text="A due job that waits longer makes the queue unwell.", minimum=1)
 

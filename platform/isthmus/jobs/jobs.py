@@ -1,14 +1,19 @@
-"""What background operations do for themselves."""
+"""What background operations do for themselves, and for the floors below that have none."""
 
 from datetime import timedelta
 
+from django.contrib.admin.models import LogEntry
+from django.contrib.sessions.models import Session
+from oauth2_provider.models import clear_expired
+
 from isthmus import clock
+from isthmus.access import api_use
 from isthmus.jobs.conf import options
-from isthmus.jobs.handle import current_job_or_none
 from isthmus.jobs.models import Job
 from isthmus.jobs.queueables import queueable
+from isthmus.jobs.removal import Removal
 
-__all__ = ["purge_ended_jobs"]
+__all__ = ["purge_ended_jobs", "remove_old_access"]
 
 _BATCH = 500
 
@@ -17,12 +22,19 @@ _BATCH = 500
 def purge_ended_jobs() -> dict[str, int]:
     """Delete jobs that ended longer ago than `ISTHMUS_JOBS_RETENTION_DAYS`, with their log lines."""
     before = clock.now() - timedelta(days=options.retention_days)
-    old = Job.objects.ended().filter(finished_at__lt=before).order_by("finished_at")
-    handle, purged = current_job_or_none(), 0
-    while batch := list(old.values_list("pk", flat=True)[:_BATCH]):
-        Job.objects.filter(pk__in=batch).delete()
-        purged += len(batch)
-        if handle:
-            handle.progress(purged)
-            handle.checkpoint()
-    return {"purged": purged}
+    removal = Removal()
+    removal.remove("jobs", Job.objects.ended().filter(finished_at__lt=before), order="finished_at", size=_BATCH)
+    return {"purged": removal.total}
+
+
+@queueable(max_attempts=3, kind="Maintenance", time_limit_seconds=3_600)
+def remove_old_access() -> dict[str, object]:
+    """Remove sessions and tokens that are over, the set-up's history and counts of API requests that are old."""
+    now, removal = clock.now(), Removal()
+    removal.remove("sessions", Session.objects.filter(expire_date__lt=now), order="expire_date")
+    old = LogEntry.objects.filter(action_time__lt=now - timedelta(days=options.admin_history_days))
+    removal.remove("admin_history", old, order="action_time")
+    removal.remove("api_use", api_use.old(), order="hour")
+    # The toolkit knows which revoked tokens it needs to recognise a stolen one by; it goes in batches of its own.
+    clear_expired()
+    return {"removed": removal.counts}
