@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Iterable
 from datetime import timedelta
 
 from django.contrib.auth.models import User
@@ -326,6 +327,7 @@ def make_everything() -> dict[str, object]:
     invocation = make_invocation(service)
     receipt = make_receipt(invocation)
     entry = make_log_entry(job_id=job.pk, invocation_id=invocation.pk)
+    make_log_entry(named_credential="Hostile", correlation_id="other", record_id="")
     event = make_event(1)
     subscription = make_subscription(cursor=1)
     make_parked(subscription)
@@ -368,6 +370,30 @@ def make_everything() -> dict[str, object]:
             ],
         ),
     }
+
+
+def make_more(made: dict[str, object], numbers: Iterable[int]) -> None:
+    """Make a row of every kind for each number, those that hang on what `made` has among them."""
+    for number in numbers:
+        user = User.objects.create_user(f"somebody-{number}")
+        assign(ensure_permission_set("Users", "Users", [("principal", "use", "Hostile_Key.*")]), user)
+        make_job(user=user, after=made["job"])
+        JobLogLine.objects.create(job=made["job"], attempt=1, message=HOSTILE)
+        Schedule.objects.create(name=f"Schedule {number}", function="sample.jobs.sweep", cron="17 3 * * *")
+        ProcessHeartbeat.objects.create(kind="worker", name=f"worker-{number}", pid=7, beat_at=clock.now())
+        make_log_entry(user=user, queued_callout_id=made["queued"].pk, named_credential=made["credential"].name)
+        make_call(user=user)
+        make_queued(user=user)
+        make_batch()
+        service = make_service(f"Service{number}")
+        make_receipt(make_invocation(service, user=user))
+        make_receipt(make_invocation(made["service"], user=user))
+        make_receipt(made["invocation"])
+        topic = make_topic(f"/event/Sample{number}__e")
+        make_event(number, topic)
+        make_parked(make_subscription(name=f"reader-{number}", topic=topic))
+        make_parked(made["subscription"])
+        make_credential(f"Further{number}")
 
 
 def page_addresses(made: dict[str, object]) -> dict[str, str]:
