@@ -2,7 +2,8 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 from django.contrib.auth.models import User
@@ -33,6 +34,17 @@ from isthmus.jobs.models import Job, JobLogLine, ProcessHeartbeat, Schedule
 
 HOSTILE = "<script>alert('x')</script>"
 PASSWORD = "a-long-password-17"
+
+
+@contextmanager
+def other_words(text: str) -> Iterator[None]:
+    """Write `text` while the block runs where hostile content would stand: for pictures."""
+    global HOSTILE
+    hostile, HOSTILE = HOSTILE, text
+    try:
+        yield
+    finally:
+        HOSTILE = hostile
 
 
 def user_with(*actions: str, name: str = "") -> User:
