@@ -2,68 +2,25 @@
 
 import gzip
 import re
-import signal
-import socket
 import urllib.request
-from contextlib import closing
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import sync_playwright
 
-from isthmus import keys
-from isthmus.supervisor import web_spec
 from tests.engines import chromium_path
-from tests.processes import migrated_instance, wait_until
+from tests.shipped_web import shipped_web
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
 
-SIGNED_IN = """
-from django.contrib.auth.models import User
-from django.test import Client
-from tests import console_samples as samples
-samples.make_everything()
-client = Client()
-client.force_login(User.objects.create_superuser("root"))
-print(client.cookies["sessionid"].value)
-"""
 MOST_BYTES, MOST_SECONDS = 150_000, 3.0
 """The promise is one second; a machine that runs a whole suite beside it gets some more."""
 
 
-def free_port():
-    with closing(socket.socket()) as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """A web process in production, behind what ends TLS: its address, and the cookie of a session."""
-    port = free_port()
-    production = {
-        "ISTHMUS_ENVIRONMENT": "production",
-        "ISTHMUS_BASE_URL": "https://isthmus.example.org",
-        "ALLOWED_HOSTS": "127.0.0.1",
-        "ISTHMUS_ACCESS_TOTP_FOR_ADMINISTRATORS": "off",
-        **keys.development_keys(tmp_path_factory.mktemp("keys")),
-    }
-    with migrated_instance("sqlite", tmp_path_factory.mktemp("instance"), **production) as instance:
-        instance.run("collectstatic", "--no-input", "--verbosity", "0")
-        session = instance.python(SIGNED_IN).splitlines()[-1]
-        command = instance.start_python(*web_spec(port).command[1:], name="web")
-        address = f"http://127.0.0.1:{port}"
-        wait_until(lambda: answers(address), "the web process answers")
-        yield address, session
-        command.kill(signal.SIGTERM)
-        command.wait(30)
-
-
-def answers(address):
-    try:
-        return urllib.request.urlopen(f"{address}/healthz", timeout=2).status == 200
-    except OSError:
-        return False
+    with shipped_web(tmp_path_factory.mktemp("instance")) as address_and_session:
+        yield address_and_session
 
 
 def get(served, path, **headers):

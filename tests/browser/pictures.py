@@ -23,6 +23,8 @@ FOLDER = Path(__file__).parent.parent.parent / "docs" / "images" / "console"
 WIDTH, HEIGHT, TALLEST = 1280, 800, 1400
 PHONE = {"width": 390, "height": 844}
 ON_A_PHONE = ("home", "jobs", "log", "entry", "time-line")
+LEFT_OUT = {"two-step"}
+"""What shows a new secret each time."""
 LARGEST = 120_000
 """Bytes of a picture, about; better quality where it fits."""
 
@@ -118,6 +120,7 @@ def full_height(page, width):
 
 def take(page, name):
     """Write the picture, as good as fits."""
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     devtools = page.context.new_cdp_session(page)
     for quality in (82, 65, 45):
         given = {"format": "webp", "quality": quality, "optimizeForSpeed": False}
@@ -129,15 +132,16 @@ def take(page, name):
 
 
 @pytest.fixture
-def addresses(transactional_db, moving_clock):
+def addresses(transactional_db, moving_clock, counted_ids):
     with samples.other_words("Ada Lovelace"):
         made = samples.make_everything()
         make_afternoon()
-    return {
-        **samples.page_addresses(made),
-        **samples.operating_addresses(made),
-        **samples.further_addresses(made),
-    }
+        found = {
+            **samples.page_addresses(made),
+            **samples.operating_addresses(made),
+            **samples.further_addresses(made),
+        }
+    return {name: address for name, address in found.items() if name not in LEFT_OUT}
 
 
 def test_take_the_pictures(addresses, new_tab):

@@ -44,7 +44,7 @@ QUERIES = {
     "explorer": 3,
     "credentials": 8,
     "credential": 19,
-    "publish": 4,
+    "publish": 3,
     "edit": 4,
     "recover": 4,
     "connections": 5,
