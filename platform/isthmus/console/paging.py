@@ -11,7 +11,7 @@ from django.db.models import Model, Q, QuerySet
 __all__ = ["PAGE_SIZE", "SEARCH_STRETCH", "CursorPage", "newest_first"]
 
 PAGE_SIZE = 50
-SEARCH_STRETCH = 20_000
+SEARCH_STRETCH = 10_000
 """How many rows a search that no index serves looks through for one page."""
 M = TypeVar("M", bound=Model)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -87,7 +87,7 @@ class Job(models.Model):
             models.Index(fields=["-created_at"], name="job_created"),
             models.Index(fields=["finished_at"], condition=Q(state__in=TERMINAL), name="job_finished"),
             models.Index(fields=["correlation_id"], name="job_correlation"),
-            models.Index(fields=["subject_type", "subject_id"], name="job_subject"),
+            models.Index(fields=["subject_id", "subject_type"], name="job_subject"),
         ]
 
     def __str__(self) -> str:

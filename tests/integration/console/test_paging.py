@@ -119,7 +119,7 @@ def test_a_page_without_a_match_says_how_far_it_has_looked_and_leads_on(watcher,
     )
     text = watcher.get("/integration-log/?q=wanted").content.decode()
     assert "Nothing so far" in text
-    assert "Looked through 20,000 rows, back to" in text
+    assert "Looked through 10,000 rows, back to" in text
     further = re.search(r'href="\?([^"]+)" rel="next">Look further back', text)[1].replace("&amp;", "&")
     text = watcher.get(f"/integration-log/?{further}").content.decode()
     assert "The one that is wanted" in text

@@ -218,7 +218,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="job",
-            index=models.Index(fields=["subject_type", "subject_id"], name="job_subject"),
+            index=models.Index(fields=["subject_id", "subject_type"], name="job_subject"),
         ),
         migrations.AddConstraint(
             model_name="job",
