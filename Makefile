@@ -9,7 +9,7 @@ BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
 PACKAGES := platform/isthmus credentials callouts events apexrest records crm examples
 
-.PHONY: help setup run demo test check format bench lock clean
+.PHONY: help setup run demo test check format bench lock pictures clean
 
 help: ## Show what can be typed
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -63,6 +63,9 @@ format: setup ## Put the code into its shape
 
 bench: setup tests/peers/node_modules/.installed tests/peers/swagger_documents ## Measure, as ratios against a peer in the same run
 	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+pictures: setup ## Take the pictures of the console's pages for the documentation anew
+	@$(BIN)/python -m pytest -q -n 0 -p no:randomly tests/browser/pictures.py
 
 clean: ## Remove what the other targets made
 	@rm -rf .venv $(TOOLS) .data tests/peers/node_modules tests/peers/swagger_documents

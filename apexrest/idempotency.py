@@ -10,16 +10,14 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 
-from django.db import transaction
-
 from apexrest.answers import Answer
 from apexrest.conf import options
 from apexrest.errors import IdempotencyKeyInUse, IdempotencyKeyMalformed, IdempotencyKeyReused
 from apexrest.models import RateState, RecordedAnswer
 from apexrest.rest_context import RestRequest
 from isthmus import clock, correlation
-from isthmus.access import api_use
 from isthmus.jobs import queueable
+from isthmus.jobs.removal import Removal
 from isthmus.named_locks import try_hold
 
 __all__ = ["HEADER", "REPLAYED", "Recorder", "key_of", "once", "remove_expired_answers"]
@@ -32,7 +30,6 @@ Recorder = Callable[[Answer], None]
 
 _KEY = re.compile(r"[\x21\x23-\x7e]{1,255}")
 _QUOTED = re.compile(r'"([\x20-\x21\x23-\x7e]{1,255})"')
-_CHUNK = 1_000
 
 
 def key_of(request: RestRequest) -> str | None:
@@ -112,13 +109,8 @@ def _fingerprint(request: RestRequest) -> str:
 
 @queueable(max_attempts=3, kind="Maintenance", time_limit_seconds=3_600)
 def remove_expired_answers() -> dict[str, object]:
-    """Remove recorded answers whose time is over, in chunks; rates that are long paid for; counts of long ago."""
-    now = clock.now()
-    removed = 0
-    expired = RecordedAnswer.objects.filter(expires_at__lte=now)
-    while keys := list(expired.order_by("expires_at").values_list("pk", flat=True)[:_CHUNK]):
-        with transaction.atomic():
-            removed += RecordedAnswer.objects.filter(pk__in=keys, expires_at__lte=now).delete()[0]
-    RateState.objects.filter(paid_until__lt=now.timestamp()).delete()
-    api_use.remove_old()
-    return {"removed": removed}
+    """Remove recorded answers whose time is over, and rates that are long paid for."""
+    now, removal = clock.now(), Removal()
+    removal.remove("answers", RecordedAnswer.objects.filter(expires_at__lte=now), order="expires_at")
+    removal.remove("rates", RateState.objects.filter(paid_until__lt=now.timestamp()), order="pk")
+    return {"removed": removal.counts["answers"]}

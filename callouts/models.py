@@ -102,6 +102,10 @@ class IntegrationLogEntry(models.Model):
             models.Index(fields=["-started_at", "-id"], name="log_newest_first"),
             models.Index(fields=["outcome", "-started_at"], name="log_by_outcome"),
             models.Index(fields=["named_credential", "-started_at"], name="log_by_credential"),
+            models.Index(fields=["direction", "-started_at"], name="log_by_direction"),
+            models.Index(
+                fields=["operation", "-started_at"], name="log_by_endpoint", condition=models.Q(direction="inbound")
+            ),
             models.Index(fields=["correlation_id"], name="log_by_correlation"),
             models.Index(fields=["record_id"], name="log_by_record", condition=~models.Q(record_id="")),
             models.Index(fields=["job_id"], name="log_by_job", condition=models.Q(job_id__isnull=False)),

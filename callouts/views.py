@@ -18,7 +18,6 @@ from callouts.models import Direction, IntegrationLogEntry, Outcome, Resolution
 from isthmus.console.access import requires
 from isthmus.console.filters import FilterForm
 from isthmus.console.listing_views import exportable
-from isthmus.console.paging import newest_first
 from isthmus.console.references import as_uuid
 from isthmus.console.rollups import spans
 
@@ -53,18 +52,17 @@ class LogFilters(FilterForm[IntegrationLogEntry]):
                 rows = rows.filter(**{field: chosen})
         return rows
 
-    def matching(self, rows: QuerySet[IntegrationLogEntry], text: str) -> QuerySet[IntegrationLogEntry]:
-        """Return the entries whose operation, address or error has the text, or that carry the id."""
-        wanted = (
-            Q(operation__icontains=text)
-            | Q(url__icontains=text)
-            | Q(error_code__iexact=text)
-            | Q(correlation_id=text)
-            | Q(record_id=text)
-        )
+    def naming(self, text: str) -> Q:
+        """Return what is true of the entry of this id, and of those of this correlation, record, job or invocation."""
+        wanted = Q(correlation_id=text) | Q(record_id=text)
         if given := as_uuid(text):
             wanted |= Q(pk=given) | Q(job_id=given) | Q(invocation_id=given)
-        return rows.filter(wanted)
+        return wanted
+
+    def matching(self, rows: QuerySet[IntegrationLogEntry], text: str) -> QuerySet[IntegrationLogEntry]:
+        """Return the entries whose operation, address or error has the text, or that carry the id."""
+        wanted = Q(operation__icontains=text) | Q(url__icontains=text) | Q(error_code__iexact=text)
+        return rows.filter(wanted | self.naming(text))
 
 
 @require_safe
@@ -73,7 +71,7 @@ class LogFilters(FilterForm[IntegrationLogEntry]):
 def log(request: HttpRequest) -> HttpResponse:
     """List the exchanges, newest first."""
     filters = LogFilters(request.GET)
-    page = newest_first(filters.narrow(listed()), moment="started_at", cursor=request.GET.get("cursor", ""))
+    page = filters.page(listed(), moment="started_at", cursor=request.GET.get("cursor", ""))
     rows = [(entry, title_of(entry), status_of(entry)) for entry in page.rows]
     span = spans.chosen(request.GET)
     # Charts tell of everything: beside rows that were filtered or turned over they would mislead.

@@ -17,17 +17,20 @@ class CredentialsConfig(AppConfig):
 
         from credentials import auditing, figures, probes, recent_resolutions
         from credentials.checks import check_external_credentials
+        from credentials.cleaning import remove_old_authorization_requests
         from credentials.grants import PRINCIPAL
         from isthmus import health
         from isthmus.access.models import Grant, PermissionSetAssignment
         from isthmus.access.setting_up import register_set_up
         from isthmus.console.registry import Page, register_page
+        from isthmus.jobs.schedules import register_schedule
 
         register_grant_kind(PRINCIPAL)
         health.register(probes.CERTIFICATES)
         health.register(probes.PRINCIPALS)
         auditing.connect()
         figures.register()
+        register_schedule("Remove old authorization requests", remove_old_authorization_requests, cron="47 4 * * *")
         register_page(Page("My connections", "credentials:my_connections", "user", 60, permission_action=""))
         recent_resolutions.connect(*self.get_models(), Grant, PermissionSetAssignment, get_user_model())
         register_set_up("credentials")

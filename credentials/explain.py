@@ -16,7 +16,7 @@ from credentials.resolver import context_of, effective_settings, principal_for, 
 from isthmus.access import policy
 from isthmus.access.errors import PermissionRefused
 from isthmus.access.models import PermissionSetAssignment
-from isthmus.access.registry import ALL_TARGETS
+from isthmus.access.registry import ALL_TARGETS, grant_kind
 
 __all__ = ["Explanation", "MayUse", "Step", "explain", "who_can_use"]
 
@@ -70,12 +70,34 @@ def explain(name: str, user: User) -> Explanation:
 def who_can_use(named: NamedCredential) -> list[MayUse]:
     """Return the active users who may use it, by name."""
     principals = _principals_of(named)
+    held = _labels_by_user({each.target for each in principals})
+    # Nobody else's grants are worth a question each.
+    asked = Q(pk__in=held) | Q(is_superuser=True) | Q(username=policy.SYSTEM_USERNAME)
     found = []
-    for user in get_user_model().objects.filter(is_active=True).order_by("username"):
-        usable = (each.target for each in principals if policy.is_granted(user, "principal", "use", each.target))
+    for user in get_user_model().objects.filter(asked, is_active=True).order_by("username"):
+        granted = held.get(user.pk, {})
+        usable = (each.target for each in principals if policy.has_everything(user) or each.target in granted)
         target = next(usable, None)
         if target is not None:
-            found.append(MayUse(user=user, principal=target, through=_through(user, target)))
+            found.append(MayUse(user=user, principal=target, through=sorted(granted.get(target, ()))))
+    return found
+
+
+def _labels_by_user(targets: set[str]) -> dict[int, dict[str, set[str]]]:
+    """Return, by user and target, the labels of the permission sets that grant its use."""
+    covered: dict[str, set[str]] = {}
+    for target in targets:
+        for covering in policy.covering_targets(target):
+            covered.setdefault(covering, set()).add(target)
+    rows = PermissionSetAssignment.objects.filter(
+        permission_set__grants__kind="principal",
+        permission_set__grants__action__in=grant_kind("principal").actions_that_give("use"),
+        permission_set__grants__target__in=covered,
+    ).values_list("user_id", "permission_set__label", "permission_set__grants__target")
+    found: dict[int, dict[str, set[str]]] = {}
+    for user_id, label, covering in rows:
+        for target in covered[covering]:
+            found.setdefault(user_id, {}).setdefault(target, set()).add(label)
     return found
 
 

@@ -25,9 +25,11 @@ class EventsConfig(AppConfig):
             sobjects,
             told_schemas,
         )
+        from events.cleaning import remove_old_notes
         from isthmus.access.registry import register_grant_kind
         from isthmus.access.setting_up import register_set_up
         from isthmus.audit.registry import AuditAction, register_actions
+        from isthmus.jobs.schedules import register_schedule
         from isthmus.objects import catalogue
         from isthmus.objects import registry as objects
         from isthmus.objects.capture.triggers.switching import tracking_switched
@@ -57,6 +59,7 @@ class EventsConfig(AppConfig):
             AuditAction(name="events.parked_redriven", label="Parked event driven again"),
             AuditAction(name="events.parked_discarded", label="Parked event discarded"),
         )
+        register_schedule("Remove old notes of events", remove_old_notes, cron="13 4 * * *")
         probes.register()
         register_set_up("events")
         console.register()

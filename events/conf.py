@@ -70,6 +70,10 @@ class EventOptions(Options, prefix="ISTHMUS_EVENTS_"):
     nats_timeout_seconds = option(
         5.0, help_text="Seconds within which NATS has to answer, where it keeps the event log.", minimum=0.1
     )
+    keep_decided_days = option(
+        30, help_text="How long parked events are kept that were handled or given up.", minimum=1
+    )
+    usage_keep_days = option(400, help_text="How long it is kept how many events there were, by hour.", minimum=2)
     heartbeat_seconds = option(2.0, help_text="Seconds between two signs of life of the bus.", minimum=0.1)
     silent_seconds = option(
         15.0, help_text="Seconds without a sign of life after which the bus counts as gone.", minimum=1

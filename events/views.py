@@ -59,6 +59,8 @@ class EventFilters(FilterForm[EventLogEntry]):
         choices = [("", "Any topic"), *((name, name) for name in Topic.objects.values_list("name", flat=True))]
         self.fields["topic"] = forms.ChoiceField(label="Topic", required=False, choices=choices)
 
+    looks_into_texts = False
+
     def narrow(self, rows: QuerySet[EventLogEntry]) -> QuerySet[EventLogEntry]:
         """Return the events that every valid filter lets through."""
         rows = super().narrow(rows)
@@ -66,14 +68,14 @@ class EventFilters(FilterForm[EventLogEntry]):
             rows = cast("EventLogQuerySet", rows).of_topic(topic)
         return rows
 
-    def matching(self, rows: QuerySet[EventLogEntry], text: str) -> QuerySet[EventLogEntry]:
-        """Return the event of that UUID or replay id, or those of that correlation."""
+    def naming(self, text: str) -> Q:
+        """Return what is true of the event of that UUID or replay id, and of those of that correlation."""
         wanted = Q(correlation_id=text)
         if text.isdecimal() and len(text) < 19:
             wanted |= Q(replay_id=int(text))
         if given := as_uuid(text):
             wanted |= Q(event_uuid=given) | Q(transaction_key=given)
-        return rows.filter(wanted)
+        return wanted
 
 
 class ParkedFilters(FilterForm[ParkedEvent]):
@@ -163,8 +165,7 @@ def parked(request: HttpRequest) -> HttpResponse:
 def log(request: HttpRequest) -> HttpResponse:
     """List the kept events, newest first."""
     filters = EventFilters(request.GET)
-    chosen = filters.narrow(listed())
-    page = newest_first(chosen, moment=None, cursor=request.GET.get("cursor", ""))
+    page = filters.page(listed(), moment=None, cursor=request.GET.get("cursor", ""))
     span = spans.chosen(request.GET)
     shown = [] if page.newer else charts_of_log(filters.given("topic").rpartition("/")[2], span)
     context = {"filters": filters, "page": page, "charts": shown, "span": span, "tab": "log"}

@@ -16,13 +16,16 @@ class RecordsConfig(AppConfig):
     def ready(self) -> None:
         # Importing the resources declares them.
         from isthmus.doors import register_door
+        from isthmus.jobs.schedules import register_schedule
         from records import console, resources  # noqa: F401 - only when the apps are loaded
         from records.checks import check_search_indexes
+        from records.cleaning import remove_unusable_cursors
         from records.door import PREFIX, Door
         from records.soql.letter_case import add_function
 
         connection_created.connect(add_function, dispatch_uid="records.letter_case")
         console.register()
+        register_schedule("Remove unusable query cursors", remove_unusable_cursors, cron="23 * * * *")
         door = Door()
         register_door(PREFIX, door, door.opens)
         # When all tables are there; Django sends one signal for each app.

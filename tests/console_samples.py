@@ -1,6 +1,9 @@
 """Rows that the tests of the pages look at, with hostile content where people's content goes."""
 
 import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 from django.contrib.auth.models import User
@@ -10,6 +13,9 @@ from callouts.external_services.actions import register
 from callouts.external_services.models import CallbackReceipt, ExternalService, Invocation
 from callouts.models import IntegrationLogEntry
 from callouts.queue.models import BatchChunk, CalloutBatch, QueuedCallout
+from credentials.actions import create_external_credential, create_named_credential, create_principal
+from credentials.models import NamedCredential
+from crm.models import Contact
 from events.actions.defining import save_definition
 from events.models import (
     EventDefinition,
@@ -29,6 +35,17 @@ from isthmus.jobs.models import BatchFailure, BatchRun, Job, JobDependency, JobL
 
 HOSTILE = "<script>alert('x')</script>"
 PASSWORD = "a-long-password-17"
+
+
+@contextmanager
+def other_words(text: str) -> Iterator[None]:
+    """Write `text` while the block runs where hostile content would stand: for pictures."""
+    global HOSTILE
+    hostile, HOSTILE = HOSTILE, text
+    try:
+        yield
+    finally:
+        HOSTILE = hostile
 
 
 def user_with(*actions: str, name: str = "") -> User:
@@ -318,6 +335,17 @@ def make_bulk() -> BulkOperation:
     return operation
 
 
+def make_credential(name: str = "Hostile") -> NamedCredential:
+    """Make a named credential with a principal, all of it described in hostile words."""
+    external = create_external_credential(
+        f"{name}_Key", protocol="custom_headers", settings={"headers": "X-Plain: {ApiKey}"}, label=HOSTILE
+    )
+    principal = create_principal(external, "Main", secrets={"ApiKey": "the-secret"})
+    return create_named_credential(
+        name, url="https://bank.example.org/v1", external_credential=external, principal=principal, label=HOSTILE
+    )
+
+
 def make_everything() -> dict[str, object]:
     """Make one of each, and return what has a page of its own."""
     job = make_job()
@@ -334,6 +362,7 @@ def make_everything() -> dict[str, object]:
     invocation = make_invocation(service)
     receipt = make_receipt(invocation)
     entry = make_log_entry(job_id=job.pk, invocation_id=invocation.pk)
+    make_log_entry(named_credential="Hostile", correlation_id="other", record_id="")
     event = make_event(1)
     subscription = make_subscription(cursor=1)
     make_parked(subscription)
@@ -364,6 +393,8 @@ def make_everything() -> dict[str, object]:
         "event": event,
         "subscription": subscription,
         "bulk": make_bulk(),
+        "credential": make_credential(),
+        "record": Contact.objects.create(last_name=HOSTILE),
         "definition": save_definition(
             EventDefinition(api_name="Made__e", label=f"Made {HOSTILE}", description=HOSTILE),
             [
@@ -375,6 +406,31 @@ def make_everything() -> dict[str, object]:
             ],
         ),
     }
+
+
+def make_more(made: dict[str, object], numbers: Iterable[int]) -> None:
+    """Make a row of every kind for each number, those that hang on what `made` has among them."""
+    for number in numbers:
+        user = User.objects.create_user(f"somebody-{number}")
+        assign(ensure_permission_set("Users", "Users", [("principal", "use", "Hostile_Key.*")]), user)
+        JobDependency.objects.create(job=make_job(user=user), predecessor=made["job"])
+        JobLogLine.objects.create(job=made["job"], attempt=1, message=HOSTILE)
+        Schedule.objects.create(name=f"Schedule {number}", function="sample.jobs.sweep", cron="17 3 * * *")
+        ProcessHeartbeat.objects.create(kind="worker", name=f"worker-{number}", pid=7, beat_at=clock.now())
+        make_log_entry(user=user, queued_callout_id=made["queued"].pk, named_credential=made["credential"].name)
+        make_call(user=user)
+        make_queued(user=user)
+        make_batch()
+        service = make_service(f"Service{number}")
+        make_receipt(make_invocation(service, user=user))
+        make_receipt(make_invocation(made["service"], user=user))
+        make_receipt(made["invocation"])
+        topic = make_topic(f"/event/Sample{number}__e")
+        make_event(number, topic)
+        make_parked(make_subscription(name=f"reader-{number}", topic=topic))
+        make_parked(made["subscription"])
+        make_credential(f"Further{number}")
+        made["bulk"].refusals.create(key=f"{number}", title="x", reason="x")
 
 
 def page_addresses(made: dict[str, object]) -> dict[str, str]:
@@ -416,6 +472,8 @@ def page_addresses(made: dict[str, object]) -> dict[str, str]:
         "bulk-operation": f"/bulk-operations/{made['bulk'].pk}/",
         "why-fired": f"/why/?event=1&subscription={made['subscription'].pk}",
         "found": "/search/?q=AcmeMortgages",
+        "credentials": "/named-credentials/",
+        "credential": f"/named-credentials/{made['credential'].name}/",
     }
 
 
@@ -427,3 +485,26 @@ def operating_addresses(made: dict[str, object]) -> dict[str, str]:
         "recover": "/queued-callouts/recover/?since=2026-01-01T00:00",
         "bulk": "/bulk/operations/?act=retry&scope=all&q=mortgages",
     }
+
+
+def further_addresses(made: dict[str, object]) -> dict[str, str]:
+    """Return the address of every page that another right opens than those of the console."""
+    return {
+        "connections": "/connections/",
+        "two-step": "/account/two-step/",
+        "documentation": "/docs/v1/",
+        "record": f"/explorer/Contact/{made['record'].record_id}/",
+    }
+
+
+class _NoRow:
+    """Stands for each row that is not there: what names it is an address of nothing."""
+
+    pk = user_id = name = api_name = record_id = "no-row"
+
+
+def addresses_without_rows() -> dict[str, str]:
+    """Return the addresses of pages that make sense in an empty installation; some of them may answer 404 there."""
+    made: defaultdict[str, object] = defaultdict(_NoRow)
+    every = {**page_addresses(made), **operating_addresses(made), **further_addresses(made)}
+    return {name: address for name, address in every.items() if "no-row" not in address.partition("?")[0]}

@@ -15,10 +15,12 @@ class ExternalServicesConfig(AppConfig):
         from callouts.callbacks.door import PREFIX, Door
         from callouts.external_services import console, figures, listings
         from callouts.external_services.access import EXTERNAL_SERVICE
+        from callouts.external_services.cleaning import remove_old_invocations
         from isthmus.access.registry import register_grant_kind
         from isthmus.access.setting_up import register_set_up
         from isthmus.audit.registry import AuditAction, register_actions
         from isthmus.doors import register_door
+        from isthmus.jobs.schedules import register_schedule
         from isthmus.jobs.services import register_worker_service
 
         register_grant_kind(EXTERNAL_SERVICE)
@@ -33,6 +35,7 @@ class ExternalServicesConfig(AppConfig):
             AuditAction(name="external_service.callback_simulated", label="Callback simulated"),
         )
         register_set_up("external_services")
+        register_schedule("Remove ended invocations", remove_old_invocations, cron="53 3 * * *")
         console.register()
         listings.register()
         figures.register()

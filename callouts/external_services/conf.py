@@ -28,6 +28,7 @@ class ExternalServicesOptions(Options, prefix="ISTHMUS_EXTERNAL_SERVICES_"):
     callback_timeout_seconds = option(
         86_400, help_text="How long a callback is waited for when the caller does not say, in seconds.", minimum=1
     )
+    keep_ended_days = option(90, help_text="How long invocations that ended are kept, with their callbacks.", minimum=1)
 
 
 options = ExternalServicesOptions()

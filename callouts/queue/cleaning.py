@@ -2,33 +2,26 @@
 
 from datetime import timedelta
 
-from django.db import transaction
-
 from callouts.queue.conf import options
-from callouts.queue.models import BatchState, CalloutBatch, QueuedCallout
+from callouts.queue.models import BatchChunk, BatchState, CalloutBatch, QueuedCallout
 from callouts.queue.states import ENDED
 from isthmus import clock
-from isthmus.jobs import current_job_or_none, queueable
+from isthmus.jobs import queueable
+from isthmus.jobs.removal import Removal
 
 __all__ = ["remove_ended"]
-
-_CHUNK = 1_000
 
 
 @queueable(max_attempts=3, kind="Maintenance", time_limit_seconds=3_600)
 def remove_ended() -> dict[str, object]:
     """Remove what ended long ago: in chunks, never what failed or is in doubt and nobody has decided about."""
     before = clock.now() - timedelta(days=options.keep_ended_days)
-    removed = 0
-    ended = QueuedCallout.objects.filter(state__in=ENDED, ended_at__lt=before, chunk=None)
-    while keys := list(ended.order_by("ended_at").values_list("pk", flat=True)[:_CHUNK]):
-        handle = current_job_or_none()
-        if handle is not None:
-            handle.checkpoint()
-        with transaction.atomic():
-            removed += QueuedCallout.objects.filter(pk__in=keys, state__in=ENDED).delete()[0]
+    removal = Removal()
+    ended = QueuedCallout.objects.filter(state__in=ENDED, ended_at__lt=before)
+    removal.remove("callouts", ended.filter(chunk=None), order="ended_at")
     batches = CalloutBatch.objects.filter(ended_at__lt=before, state__in=(BatchState.COMPLETED, BatchState.CANCELLED))
-    for batch in batches.order_by("pk").iterator(chunk_size=100):
-        with transaction.atomic():
-            batch.delete()
-    return {"removed": removed}
+    # From the inside out: a batch of a million records is never one transaction.
+    removal.remove("callouts", QueuedCallout.objects.filter(chunk__batch__in=batches), order="pk")
+    removal.remove("chunks", BatchChunk.objects.filter(batch__in=batches), order="pk")
+    removal.remove("batches", batches, order="pk")
+    return {"removed": removal.counts["callouts"]}

@@ -55,20 +55,18 @@ class QueueFilters(FilterForm[QueuedCallout]):
             rows = rows.filter(named_credential=credential)
         return rows
 
-    def matching(self, rows: QuerySet[QueuedCallout], text: str) -> QuerySet[QueuedCallout]:
-        """Return the callouts whose operation, address or reason has the text, or that carry the id."""
-        wanted = (
-            Q(operation__icontains=text)
-            | Q(url__icontains=text)
-            | Q(reason__icontains=text)
-            | Q(correlation_id=text)
-            | Q(record_id=text)
-            | Q(idempotency_key=text)
-        )
+    def naming(self, text: str) -> Q:
+        """Return what is true of the callout of this number or key, and of those of this correlation or record."""
+        wanted = Q(correlation_id=text) | Q(record_id=text) | Q(idempotency_key=text)
         number = text.removeprefix("#")
         if number.isdecimal() and len(number) < 19:
             wanted |= Q(pk=int(number))
-        return rows.filter(wanted)
+        return wanted
+
+    def matching(self, rows: QuerySet[QueuedCallout], text: str) -> QuerySet[QueuedCallout]:
+        """Return the callouts whose operation, address or reason has the text, or that carry the id."""
+        wanted = Q(operation__icontains=text) | Q(url__icontains=text) | Q(reason__icontains=text)
+        return rows.filter(wanted | self.naming(text))
 
 
 class EditForm(forms.Form):
@@ -116,7 +114,7 @@ class RecoverForm(forms.Form):
 def queue(request: HttpRequest) -> HttpResponse:
     """List queued callouts, newest first."""
     filters = QueueFilters(request.GET)
-    page = newest_first(filters.narrow(listed()), moment="created_at", cursor=request.GET.get("cursor", ""))
+    page = filters.page(listed(), moment="created_at", cursor=request.GET.get("cursor", ""))
     rows = [(row, status_of(row)) for row in page.rows]
     context = {"filters": filters, "page": page, "rows": rows, "tab": "list"}
     return render(request, "callout_queue/list.html", context)

@@ -1,7 +1,11 @@
 """The ground floor as a Django app: settings checks and the commands that start the platform."""
 
+from typing import Any
+
 from django.apps import AppConfig
 from django.core import checks
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 from django.utils.module_loading import autodiscover_modules
 
 from isthmus.conf import InvalidOption, declared_options
@@ -18,6 +22,17 @@ class IsthmusConfig(AppConfig):
         # Options that nobody has imported yet would escape the checks.
         autodiscover_modules("conf")
         checks.register(check_options)
+        connection_created.connect(compile_nothing, dispatch_uid="isthmus.compile_nothing")
+
+
+def compile_nothing(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """Keep PostgreSQL from compiling statements: ours are short, and compiling one takes longer than any may run.
+
+    A statement, not a parameter of the connection, which poolers refuse.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET jit = off")
 
 
 def check_options(**_: object) -> list[checks.CheckMessage]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from django.contrib.auth.models import AbstractUser
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
 from isthmus import clock
 from isthmus.objects.errors import MalformedId
@@ -25,7 +25,7 @@ from records.soql.errors import InvalidQueryLocator
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["begin", "find", "keys_of", "locator"]
+__all__ = ["begin", "find", "keys_of", "locator", "unusable"]
 
 _PREFIX = "01g"
 _KEYS_A_PIECE = 20_000
@@ -85,6 +85,11 @@ def keys_of(cursor: QueryCursor, start: int, count: int) -> "Sequence[int]":
         found.frombytes(bytes(keys))
     skipped = start - first * _KEYS_A_PIECE
     return found[skipped : skipped + count]
+
+
+def unusable() -> QuerySet[QueryCursor]:
+    """Return the cursors that nobody can use any more."""
+    return QueryCursor.objects.filter(used_at__lte=clock.now() - _lifetime())
 
 
 def _make_room(user: AbstractUser) -> None:

@@ -28,7 +28,6 @@ from isthmus.console import timeline
 from isthmus.console.access import requires
 from isthmus.console.filters import FilterForm
 from isthmus.console.listing_views import exportable
-from isthmus.console.paging import newest_first
 from isthmus.console.references import as_uuid
 
 __all__ = [
@@ -93,17 +92,17 @@ class InvocationFilters(FilterForm[Invocation]):
             rows = rows.filter(service__name__iexact=name)
         return rows
 
-    def matching(self, rows: QuerySet[Invocation], text: str) -> QuerySet[Invocation]:
-        """Return the invocations that are, are called, are about or belong to the text."""
-        wanted = (
-            Q(reference__icontains=text)
-            | Q(operation__operation_id__icontains=text)
-            | Q(record_id=text)
-            | Q(correlation_id=text)
-        )
+    def naming(self, text: str) -> Q:
+        """Return what is true of the invocation of this id, and of those of this reference, record or correlation."""
+        wanted = Q(reference=text) | Q(record_id=text) | Q(correlation_id=text)
         if given := as_uuid(text):
             wanted |= Q(pk=given)
-        return rows.filter(wanted)
+        return wanted
+
+    def matching(self, rows: QuerySet[Invocation], text: str) -> QuerySet[Invocation]:
+        """Return the invocations that are, are called, are about or belong to the text."""
+        wanted = Q(reference__icontains=text) | Q(operation__operation_id__icontains=text)
+        return rows.filter(wanted | self.naming(text))
 
 
 class ReceiptFilters(FilterForm[CallbackReceipt]):
@@ -124,12 +123,17 @@ class ReceiptFilters(FilterForm[CallbackReceipt]):
             return rows.exclude(state__in=fine)
         return rows.filter(state=state) if state else rows
 
-    def matching(self, rows: QuerySet[CallbackReceipt], text: str) -> QuerySet[CallbackReceipt]:
-        """Return the callbacks of that name, reference or id."""
-        wanted = Q(callback_name__icontains=text) | Q(invocation__reference__icontains=text) | Q(correlation_id=text)
+    def naming(self, text: str) -> Q:
+        """Return what is true of the callback of this id, and of those of this correlation or invocation."""
+        wanted = Q(correlation_id=text)
         if given := as_uuid(text):
             wanted |= Q(pk=given) | Q(invocation_id=given)
-        return rows.filter(wanted)
+        return wanted
+
+    def matching(self, rows: QuerySet[CallbackReceipt], text: str) -> QuerySet[CallbackReceipt]:
+        """Return the callbacks of that name, reference or id."""
+        wanted = Q(callback_name__icontains=text) | Q(invocation__reference__icontains=text)
+        return rows.filter(wanted | self.naming(text))
 
 
 def listed_services() -> QuerySet[ExternalService]:
@@ -205,8 +209,7 @@ def _newest(service: ExternalService) -> ExternalServiceVersion | None:
 def invocations(request: HttpRequest) -> HttpResponse:
     """List invocations, newest first."""
     filters = InvocationFilters(request.GET)
-    chosen = filters.narrow(listed_invocations())
-    page = newest_first(chosen, moment="submitted_at", cursor=request.GET.get("cursor", ""))
+    page = filters.page(listed_invocations(), moment="submitted_at", cursor=request.GET.get("cursor", ""))
     rows = [(row, status_of(row)) for row in page.rows]
     context = {"filters": filters, "page": page, "rows": rows, "tab": "invocations"}
     return render(request, "external_services/invocations.html", context)
@@ -251,8 +254,7 @@ def invocation(request: HttpRequest, invocation_id: uuid.UUID) -> HttpResponse:
 def receipts(request: HttpRequest) -> HttpResponse:
     """List received callbacks, newest first; those that named no invocation are here too."""
     filters = ReceiptFilters(request.GET)
-    chosen = filters.narrow(listed_receipts())
-    page = newest_first(chosen, moment="received_at", cursor=request.GET.get("cursor", ""))
+    page = filters.page(listed_receipts(), moment="received_at", cursor=request.GET.get("cursor", ""))
     rows = [(row, receipt_status(row)) for row in page.rows]
     context = {"filters": filters, "page": page, "rows": rows, "tab": "receipts"}
     return render(request, "external_services/receipts.html", context)

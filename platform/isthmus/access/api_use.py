@@ -29,7 +29,7 @@ __all__ = [
     "forget",
     "limits",
     "note",
-    "remove_old",
+    "old",
     "requests_in_24_hours",
     "require_allowance",
     "set_limit_info",
@@ -156,10 +156,9 @@ def allowance() -> int:
     return _options.daily_api_requests
 
 
-def remove_old() -> int:
-    """Remove the counts that are kept no longer (`ISTHMUS_ACCESS_USE_KEEP_DAYS`) and return how many rows that were."""
-    too_old = clock.now() - timedelta(days=_options.use_keep_days)
-    return ApiUse.objects.filter(hour__lt=too_old).delete()[0]
+def old() -> models.QuerySet[ApiUse]:
+    """Return the counts that are kept no longer (`ISTHMUS_ACCESS_USE_KEEP_DAYS`)."""
+    return ApiUse.objects.filter(hour__lt=clock.now() - timedelta(days=_options.use_keep_days))
 
 
 def requests_in_24_hours() -> int:

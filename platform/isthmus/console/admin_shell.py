@@ -8,7 +8,16 @@ from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse
 
-__all__ = ["account_links", "brand_icon", "console_style", "favicon", "index", "quick_find", "sidebar"]
+__all__ = [
+    "account_links",
+    "brand_icon",
+    "console_script",
+    "console_style",
+    "favicon",
+    "index",
+    "quick_find",
+    "sidebar",
+]
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Users": ("auth.user", "auth.group", "access.permissionset", "access.permissionsetassignment"),
@@ -171,3 +180,8 @@ def console_style(_request: HttpRequest) -> str:
 def quick_find(_request: HttpRequest) -> str:
     """Return the address of the script that narrows the sidebar while somebody types."""
     return static("console/quick_find.js")
+
+
+def console_script(_request: HttpRequest) -> str:
+    """Return the address of our script, which gives names to what the theme leaves without."""
+    return static("console/admin.js")

@@ -1,14 +1,16 @@
 """Filters of tables: a form in the address, so that a filtered table can be linked to and kept."""
 
+from copy import copy
 from datetime import datetime, timedelta
 from typing import ClassVar, Generic, TypeVar
 
 from django import forms
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.forms.boundfield import BoundField
 from django.http import QueryDict
 
 from isthmus import clock
+from isthmus.console.paging import CursorPage, newest_first
 
 __all__ = ["ANY_TIME", "FilterForm"]
 
@@ -27,6 +29,8 @@ class FilterForm(forms.Form, Generic[M]):
 
     moment: ClassVar[str] = "created_at"
     """The field that the time filter looks at."""
+    looks_into_texts: ClassVar[bool] = True
+    """Whether the search looks for more than ids."""
 
     q = forms.CharField(
         label="Search", required=False, max_length=200, widget=forms.TextInput(attrs={"type": "search"})
@@ -71,6 +75,27 @@ class FilterForm(forms.Form, Generic[M]):
             rows = self.matching(rows, text)
         return rows
 
+    def page(self, rows: QuerySet[M], *, moment: str | None, cursor: str = "") -> CursorPage[M]:
+        """Return one page of the rows that the filters let through, the newest first (`paging.newest_first`).
+
+        A text that is the id of something finds what carries it, however old. Any other text is looked for stretch by
+        stretch, so that a page of a table of any size is quick.
+        """
+        text = self.given("q").strip()
+        if not text:
+            return newest_first(self.narrow(rows), moment=moment, cursor=cursor)
+        plain = copy(self)
+        plain.cleaned_data = {**self.cleaned_data, "q": ""}
+        narrowed = plain.narrow(rows)
+        named = narrowed.filter(self.naming(text))
+        if not self.looks_into_texts or named.exists():
+            return newest_first(named, moment=moment, cursor=cursor)
+        return newest_first(narrowed, moment=moment, cursor=cursor, matching=lambda chosen: self.matching(chosen, text))
+
+    def naming(self, text: str) -> Q:
+        """Return what is true of the rows that carry the id `text`; asked by indexes only."""
+        return Q(pk__in=[])
+
     def matching(self, rows: QuerySet[M], text: str) -> QuerySet[M]:
-        """Return the rows that the search text means."""
-        raise NotImplementedError(f"{type(self).__name__} does not say what its search looks at.")
+        """Return the rows that the search text means; ids are enough for a subclass that has no more."""
+        return rows.filter(self.naming(text))

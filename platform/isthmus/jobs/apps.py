@@ -15,6 +15,7 @@ class JobsConfig(AppConfig):
         from isthmus.jobs import bells, console, figures, listings, probes
         from isthmus.jobs.bulk import BulkRunner, remove_old_bulk_actions
         from isthmus.jobs.django_q_engine import DjangoQBell
+        from isthmus.jobs.jobs import remove_old_access
         from isthmus.jobs.schedules import register_schedule
 
         bells.install(DjangoQBell())
@@ -25,4 +26,5 @@ class JobsConfig(AppConfig):
         install_runner(BulkRunner())
         register_schedule("Remove old bulk actions", remove_old_bulk_actions, cron="23 3 * * *")
         figures.register()
+        register_schedule("Remove old sessions, tokens and counts", remove_old_access, cron="7 4 * * *")
         autodiscover_modules("jobs")

@@ -41,6 +41,7 @@ class JobOptions(Options, prefix="ISTHMUS_JOBS_"):
     retention_days = option(30, help_text="How long ended jobs are kept.", minimum=1)
     missed_seconds = option(60.0, help_text="A schedule's run later than that was missed.", minimum=1)
     batch_traces = option(100, help_text="Failed chunks of a batch whose trace is kept.", minimum=0)
+    admin_history_days = option(400, help_text="How long the set-up pages keep who changed what.", minimum=1)
     silent_seconds = option(30.0, help_text="A worker that is silent for longer counts as gone.", minimum=1)
     waiting_seconds = option(300.0, help_text="A due job that waits longer makes the queue unwell.", minimum=1)
 

@@ -13,7 +13,6 @@ from isthmus import clock
 from isthmus.console.access import requires
 from isthmus.console.filters import FilterForm
 from isthmus.console.listing_views import exportable
-from isthmus.console.paging import newest_first
 from isthmus.console.references import as_uuid
 from isthmus.console.rollups import spans
 from isthmus.console.tones import Status, Tone
@@ -49,12 +48,16 @@ class JobFilters(FilterForm[Job]):
             rows = rows.filter(kind__iexact=kind)
         return rows
 
-    def matching(self, rows: QuerySet[Job], text: str) -> QuerySet[Job]:
-        """Return the jobs whose function or error has the text, or that carry the id."""
-        wanted = Q(function__icontains=text) | Q(error__icontains=text) | Q(correlation_id=text) | Q(subject_id=text)
+    def naming(self, text: str) -> Q:
+        """Return what is true of the job of this id, and of those under this correlation or about this thing."""
+        wanted = Q(correlation_id=text) | Q(subject_id=text)
         if given := as_uuid(text):
             wanted |= Q(pk=given)
-        return rows.filter(wanted)
+        return wanted
+
+    def matching(self, rows: QuerySet[Job], text: str) -> QuerySet[Job]:
+        """Return the jobs whose function or error has the text, or that carry the id."""
+        return rows.filter(Q(function__icontains=text) | Q(error__icontains=text) | self.naming(text))
 
 
 @require_safe
@@ -63,7 +66,7 @@ class JobFilters(FilterForm[Job]):
 def jobs(request: HttpRequest) -> HttpResponse:
     """List background operations, newest first."""
     filters = JobFilters(request.GET)
-    page = newest_first(filters.narrow(listed()), moment="created_at", cursor=request.GET.get("cursor", ""))
+    page = filters.page(listed(), moment="created_at", cursor=request.GET.get("cursor", ""))
     rows = [(job, status_of(job)) for job in page.rows]
     span = spans.chosen(request.GET)
     # Charts tell of everything: beside rows that were filtered or turned over they would mislead.

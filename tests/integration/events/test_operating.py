@@ -21,10 +21,12 @@ from events.logs import DatabaseEventLog
 from events.models import EventDefinition, EventLogEntry, EventSchema, OutboxEvent, Subscription, Topic
 from events.retention import trim
 from events.testing import subscribed
+from isthmus import clock
 from isthmus.console.rollups import reading, rolling
 from isthmus.console.rollups.spans import DAY
 from isthmus.jobs import processes
 from isthmus.jobs.models import Lease
+from tests import console_samples as samples
 
 pytestmark = pytest.mark.django_db
 
@@ -283,3 +285,22 @@ def test_what_subscriptions_handle_is_counted_with_their_cursor(counted, event_b
     assert took.curves[0].values[-1] == pytest.approx(60_000, rel=0.03)
     lately = reading.of_scopes("events.delivered")["reader"]
     assert lately.numbers == {"handled": 3, "failed": 1}
+
+
+def test_each_kind_of_topic_knows_since_when_its_oldest_event_waits(moving_clock):
+    entered = {}
+    for replay_id, (name, kind) in enumerate(
+        [("/event/One__e", "event"), ("/data/OneChangeEvent", "data"), ("/data/TwoChangeEvent", "data")] * 2, start=1
+    ):
+        entered[replay_id] = samples.make_event(
+            replay_id, samples.make_topic(name, kind), published_at=clock.now()
+        ).published_at
+        moving_clock.move(timedelta(minutes=1))
+    for name, topic in (
+        ("one", samples.make_topic("/event/One__e")),
+        ("all", samples.make_topic("/data/ChangeEvents", "union")),
+    ):
+        samples.make_subscription(name=name, topic=topic, cursor=2)
+    found = {row.name: (row.lag, row.waiting_since) for row in Subscription.objects.with_lag()}
+    assert found["one"] == (1, entered[4])
+    assert found["all"] == (3, entered[3])
