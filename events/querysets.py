@@ -45,16 +45,18 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         `lag`: how many kept events of its topic it has still to handle; `waiting_since`: when the oldest of them
         entered the log (`None` when there is none); `parked`: how many events wait for a decision.
         """
-        return self._with_oldest().annotate(
+        lagging: SubscriptionQuerySet = self._with_oldest().annotate(
             lag=Coalesce(_by_kind(Count("*"), IntegerField()), 0),
             parked=Coalesce(Subquery(_of_all(Count("*"), _parked()), output_field=IntegerField()), 0),
         )
+        return lagging
 
     def behind(self) -> "SubscriptionQuerySet":
         """Keep those that have an event to handle; `waiting_since`: when the oldest of them entered the log."""
-        return self._with_oldest().filter(waiting_since__isnull=False)
+        behind: SubscriptionQuerySet = self._with_oldest().filter(waiting_since__isnull=False)
+        return behind
 
-    def _with_oldest(self) -> "SubscriptionQuerySet":
+    def _with_oldest(self) -> Any:
         oldest = _entries().filter(replay_id=OuterRef("oldest_waiting"))
         numbered = self.select_related("topic").alias(oldest_waiting=_by_kind(Min("replay_id"), BigIntegerField()))
         return numbered.annotate(waiting_since=Subquery(oldest.values("published_at")[:1]))
