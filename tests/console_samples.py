@@ -490,7 +490,7 @@ def operating_addresses(made: dict[str, object]) -> dict[str, str]:
 def further_addresses(made: dict[str, object]) -> dict[str, str]:
     """Return the address of every page that another right opens than those of the console."""
     return {
-        "connections": "/connections/",
+        "my-connections": "/my-connections/",
         "two-step": "/account/two-step/",
         "documentation": "/docs/v1/",
         "record": f"/explorer/Contact/{made['record'].record_id}/",

@@ -24,9 +24,13 @@ from events.cleaning import remove_old_notes
 from events.models import EventUsage
 from isthmus import clock, ids
 from isthmus.access.models import ApiUse
+from isthmus.console.models import BulkOperation, BulkRefusal
+from isthmus.console.rollups.models import SeriesPeriod, Width
 from isthmus.jobs import schedules
-from isthmus.jobs.jobs import purge_ended_jobs, remove_old_access
-from isthmus.jobs.models import JobLogLine
+from isthmus.jobs.bulk import remove_old_bulk_actions
+from isthmus.jobs.figures import ENDED
+from isthmus.jobs.jobs import purge_ended_jobs, remove_old_access, roll_up_figures
+from isthmus.jobs.models import BatchFailure, BatchRun, JobDependency, JobLogLine
 from isthmus.jobs.removal import Removal
 from records.cleaning import remove_unusable_cursors
 from records.models import QueryCursor
@@ -39,6 +43,12 @@ LONG_AGO, LATELY = timedelta(days=1_000), timedelta(minutes=1)
 REMOVED = {
     "jobs.Job": purge_ended_jobs,
     "jobs.JobLogLine": purge_ended_jobs,
+    "jobs.JobDependency": purge_ended_jobs,
+    "jobs.BatchRun": purge_ended_jobs,
+    "jobs.BatchFailure": purge_ended_jobs,
+    "console.BulkOperation": remove_old_bulk_actions,
+    "console.BulkRefusal": remove_old_bulk_actions,
+    "console.SeriesPeriod": roll_up_figures,
     "callouts.IntegrationLogEntry": remove_old_entries,
     "callout_queue.QueuedCallout": remove_ended,
     "callout_queue.BatchChunk": remove_ended,
@@ -83,6 +93,8 @@ OTHERWISE = {
     "audit.AuditEntry": "kept; `manage.py audit` moves old ones into a file",
     "audit.AuditChain": "one row",
     "events.NumberSeries": "one row for each series",
+    "events.ChangedRecord": "goes with the event that it leads to",
+    "console.SeriesProgress": "one row for each series",
 }
 """What grows with use and is bounded in another way."""
 
@@ -134,11 +146,20 @@ def make_rows(at):
     )
     chunk = BatchChunk.objects.create(batch=batch, number=1, records=["1"], size=1, is_built=True)
     principal = samples.make_credential(f"Cred{at:%Y}").principal
+    bulk = BulkOperation.objects.create(
+        listing="operations", act="retry", asked_at=at, total=1, created_at=at, finished_at=at
+    )
     topic = samples.make_topic(f"/event/Year{at:%Y}__e")
     subscription = samples.make_subscription(name=f"reader-{at:%Y}", topic=topic)
     return [
         job,
         JobLogLine.objects.create(job=job, attempt=1, message="x"),
+        JobDependency.objects.create(job=job, predecessor=samples.make_job(finished_at=at, created_at=at)),
+        BatchRun.objects.create(job=job),
+        BatchFailure.objects.create(job=job, chunk=1, items=[]),
+        bulk,
+        BulkRefusal.objects.create(operation=bulk, key="1", title="x", reason="x"),
+        SeriesPeriod.objects.create(series=ENDED, width_seconds=Width.HOUR, starts_at=at, scope="sample"),
         samples.make_log_entry(started_at=at),
         samples.make_queued(state="succeeded", ended_at=at),
         batch,

@@ -27,7 +27,7 @@ EMPTY_PAGES = {
     "/external-services/invocations/": "Choose an operation",
     "/external-services/callbacks/": "Choose an operation",
     "/named-credentials/": "New external credential",
-    "/connections/": "Set one up",
+    "/my-connections/": "Set one up",
     "/events/log/": "Define an event",
     "/events/parked/": "Subscriptions",
 }

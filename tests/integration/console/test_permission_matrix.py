@@ -13,6 +13,7 @@ from crm.models import Account
 from isthmus.access.actions import assign
 from isthmus.access.models import PermissionSet
 from isthmus.access.setting_up import sets_up
+from isthmus.jobs.models import Schedule
 from isthmus.objects.record_ids import record_id_of
 from tests import console_samples as samples
 
@@ -49,6 +50,13 @@ def rows(made):
         ("console:demo-data", "post", ADMINISTER, {}),
         ("console:time-line", "get", VIEW, {"reference": "correlation-1"}),
         ("console:time-line-bundle", "get", VIEW, {"reference": "correlation-1"}),
+        ("console:connections", "get", VIEW, {}),
+        ("console:limits", "get", VIEW, {}),
+        ("console:live", "get", VIEW, {}),
+        ("console:listings", "get", VIEW, {}),
+        ("console:listing", "get", VIEW, {"name": "operations"}),
+        ("console:bulk", "get", OPERATE, {"name": "operations"}),
+        ("console:bulk-operation", "get", VIEW, {"operation_id": made["bulk"].pk}),
         ("console:healthz", "get", OPEN, {}),
         ("console:readyz", "get", OPEN, {}),
         ("console:metrics", "get", OPEN, {}),
@@ -57,6 +65,8 @@ def rows(made):
         ("jobs:detail", "get", VIEW, job),
         ("jobs:abort", "post", OPERATE, job),
         ("jobs:retry", "post", OPERATE, job),
+        ("jobs:retry-failed", "post", OPERATE, job),
+        ("jobs:run-schedule", "post", OPERATE, {"schedule_id": Schedule.objects.first().pk}),
         ("callouts:log", "get", VIEW, {}),
         ("callouts:entry", "get", VIEW, entry),
         ("callouts:resolve", "post", OPERATE, entry),
@@ -173,7 +183,7 @@ def test_who_gets_what(role, made):
 @pytest.mark.parametrize("role", ROLES[1:])
 def test_the_navigation_shows_what_is_allowed_and_nothing_else(role, made):
     client, user = browser_of(role)
-    text = client.get("/connections/").content.decode()
+    text = client.get("/my-connections/").content.decode()
     shown = set(re.findall(r'<li><a href="([^"]+)"', text))
     for address in shown - {"/admin/"}:
         assert outcome(client.get(address)) == "let in", address
