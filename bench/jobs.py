@@ -91,10 +91,14 @@ def measure_procrastinate(database: dict[str, object], folder: Path) -> Figures:
     import psycopg
     from support import peers_procrastinate as peers
 
-    app = peers.app.with_connector(procrastinate.SyncPsycopgConnector(conninfo=dsn(database)))
-    with app.open(), psycopg.connect(dsn(database), autocommit=True) as connection:
+    connector = procrastinate.SyncPsycopgConnector(conninfo=dsn(database))
+    with (
+        peers.app.replace_connector(connector) as app,
+        app.open(),
+        psycopg.connect(dsn(database), autocommit=True) as connection,
+    ):
         app.schema_manager.apply_schema()
-        nothing, note_delay = app.configure_task("nothing"), app.configure_task("note_delay")
+        nothing, note_delay = (app.configure_task(name, allow_unknown=True) for name in ("nothing", "note_delay"))
         began = monotonic()
         for _ in range(PEER_JOBS):
             nothing.defer()
