@@ -1,6 +1,6 @@
 """A PostgreSQL server of a test's own, which may be killed: initialised in a folder, on a free port of the loopback.
 
-with own_postgres(tmp_path) as server:
+with own_postgres() as server:
     connect(server.url)
     server.kill()      # SIGKILL to all of its processes, as when the machine's power goes
     server.start()     # recovers from its log
@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -93,13 +94,15 @@ class OwnPostgres:
 
 
 @contextlib.contextmanager
-def own_postgres(folder: Path) -> Iterator[OwnPostgres]:
+def own_postgres() -> Iterator[OwnPostgres]:
     """Give a server that runs; it is gone when the block ends. Ask `postgres_programs` first."""
     programs = postgres_programs()
     assert programs is not None
-    server = OwnPostgres(folder, programs)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.kill()
+    # Not in a test's own folder: those are closed to the user that the server runs as.
+    with tempfile.TemporaryDirectory(prefix="isthmus-postgres-", ignore_cleanup_errors=True) as folder:
+        server = OwnPostgres(Path(folder), programs)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.kill()

@@ -101,7 +101,7 @@ def test_killed_workers_and_clusters(engine, broker, tmp_path):
 def test_a_killed_database(broker, tmp_path):
     if postgres_programs() is None:
         pytest.skip("The programs of PostgreSQL are not installed.")
-    with own_postgres(tmp_path) as server:
+    with own_postgres() as server:
         instance = Instance(server.url, tmp_path, **environment_of(broker))
         try:
             instance.run("migrate", "--run-syncdb", "--verbosity", "0", timeout_seconds=300)
