@@ -301,7 +301,7 @@ def test_redis_rings_as_well_and_its_loss_loses_nothing(instance, engine):
     server.flushdb()
     instance.environment["ISTHMUS_BROKER_URL"] = REDIS_URLS[engine]
     job_id = enqueue(instance, "note.enqueue(name='a')")
-    assert server.llen("django_q:isthmus:q:bell") == 1
+    assert server.llen("isthmus:bell") == 1
     server.flushdb()
     worker = start_worker(instance)
     wait_until(ended(instance, job_id), "the worker looked for itself", timeout_seconds=30)
