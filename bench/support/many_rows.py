@@ -28,10 +28,10 @@ FROM events_topic WHERE name LIKE '%%Bench%%'
 """
 EVENTS = """
 INSERT INTO events_eventlogentry (replay_id, topic_id, event_uuid, schema_id, payload, size, created_at, published_at,
-  correlation_id, transaction_key, sequence_number, is_gap)
+  correlation_id, cause, transaction_key, sequence_number, is_gap)
 SELECT n, (SELECT min(id) FROM events_topic WHERE name LIKE '%%Bench%%') + n %% 40, md5('event' || n)::uuid, 'bench',
   '{"Order_Number__c": "' || n || '", "Note__c": "' || repeat('x', 60) || '"}', 90, at, at,
-  'bench-' || n / 4, md5('transaction' || n / 2)::uuid, 1 + n %% 2, false
+  'bench-' || n / 4, '', md5('transaction' || n / 2)::uuid, 1 + n %% 2, false
 FROM (SELECT n, now() - interval '%(days)s days' * (1 - n / %(events)s.0) AS at
       FROM generate_series(1, %(events)s) n) spread
 """
@@ -39,7 +39,7 @@ LOG = """
 INSERT INTO callouts_integrationlogentry (id, direction, operation, named_credential, principal, correlation_id,
   record_id, job_id, invocation_id, queued_callout_id, attempt, method, url, request_headers, request_body,
   response_headers, response_body, status_code, outcome, error_code, error_message, started_at, duration_ms, resolution,
-  resolution_note)
+  resolution_note, idempotency_key)
 SELECT md5('log' || n)::uuid,
   CASE WHEN n %% 1000 = 7 THEN 'noted' WHEN n %% 3 = 0 THEN 'inbound' ELSE 'outbound' END,
   (ARRAY['Submit application', 'Tell the warehouse', 'Refresh prices', 'Ask for the rate', 'Add an order'])[1 + n %% 5],
@@ -52,20 +52,22 @@ SELECT md5('log' || n)::uuid,
   CASE WHEN n %% 50 = 0 THEN 503 ELSE 201 END,
   CASE WHEN n %% 20000 = 11 THEN 'in_doubt' WHEN n %% 50 = 0 THEN 'failed' WHEN n %% 500 = 3 THEN 'refused'
     ELSE 'succeeded' END,
-  CASE WHEN n %% 50 = 0 THEN 'HTTP_503' ELSE '' END, '', at, 20 + n %% 400, '', ''
+  CASE WHEN n %% 50 = 0 THEN 'HTTP_503' ELSE '' END, '', at, 20 + n %% 400, '', '', 'key-' || n
 FROM (SELECT n, now() - interval '%(days)s days' * (1 - n / %(log)s.0) AS at
       FROM generate_series(1, %(log)s) n) spread
 """
 JOBS = """
 INSERT INTO jobs_job (id, kind, function, arguments, state, reason, attempts, failures, worker_deaths, max_attempts,
   run_at, lease_holder, fencing_token, progress_done, error, error_trace, correlation_id, unique_key, subject_type,
-  subject_id, created_at, started_at, finished_at)
+  subject_id, created_at, started_at, finished_at, priority, concurrency_key, is_gated, cause, ready_at)
 SELECT md5('job' || n)::uuid, CASE WHEN n %% 100 = 0 THEN 'Scheduled' ELSE 'Queueable' END,
   'bench.jobs.' || (ARRAY['submit', 'settle', 'publish_prices', 'sweep'])[1 + n %% 4], '{"order": 1}',
   CASE WHEN n > %(jobs)s - 200 THEN 'Queued' WHEN n %% 97 = 0 THEN 'Failed' WHEN n %% 991 = 0 THEN 'Aborted'
     ELSE 'Completed' END, '',
   1, 0, 0, 3, at, '', 1, 0, CASE WHEN n %% 97 = 0 THEN 'ConnectFailed: no route to host ' || n ELSE '' END, '',
-  'bench-' || n, '', 'Contact', '003' || lpad((n %% 50000)::text, 12, '0') || 'AAA', at, at, at + interval '1 second'
+  'bench-' || n, '', 'Contact', '003' || lpad((n %% 50000)::text, 12, '0') || 'AAA', at,
+  CASE WHEN n <= %(jobs)s - 200 THEN at END, CASE WHEN n <= %(jobs)s - 200 THEN at + interval '1 second' END, 0, '',
+  false, '', at
 FROM (SELECT n, now() - interval '%(days)s days' * (1 - n / %(jobs)s.0) AS at
       FROM generate_series(1, %(jobs)s) n) spread
 """
