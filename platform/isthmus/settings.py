@@ -251,7 +251,6 @@ _broker_url = env.str("ISTHMUS_BROKER_URL", "")
 Q_CLUSTER: dict[str, Any] = {
     "name": "isthmus",
     "workers": env.int("ISTHMUS_WORKER_PROCESSES", 2),
-    "poll": 0.2,
     # The Job row has its own time limit and revival; the engine's stay out of the way.
     "timeout": 86_400,
     "retry": 90_000,

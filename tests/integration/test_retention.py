@@ -85,7 +85,7 @@ OTHERWISE = {
     "axes.AccessAttemptExpiration": "expired ones go with the next sign-in",
     "axes.AccessFailureLog": "switched off",
     "axes.AccessLog": "switched off",
-    "django_q.OrmQ": "a wake-up goes when it is heard",
+    "django_q.OrmQ": "not used: workers take jobs from their own table",
     "django_q.Task": "none is kept",
     "django_q.Success": "none is kept",
     "django_q.Failure": "none is kept",

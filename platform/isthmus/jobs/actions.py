@@ -15,7 +15,7 @@ from isthmus.jobs.conf import options
 from isthmus.jobs.dependencies import Ended, Predecessors
 from isthmus.jobs.errors import ArgumentsRefused, JobInsideTransaction, JobNotAbortable, JobNotRetryable
 from isthmus.jobs.models import BatchRun, Job, JobDependency
-from isthmus.jobs.registry import Declared, Step
+from isthmus.jobs.registry import Declaration, Declared, Step
 from isthmus.jobs.reporting import DirectReporter, Reporter, ThreadReporter
 from isthmus.jobs.states import JobState
 from isthmus.logs import get_logger
@@ -58,41 +58,21 @@ def enqueue_function(
     it takes. Raises `UnknownFunction` and `ArgumentsRefused`.
     """
     declaration = registry.find(function) if isinstance(function, str) else function.declaration
-    for key in (unique_key, concurrency_key):
-        if key is not None and not 0 < len(key) <= _LONGEST_KEY:
-            raise ArgumentsRefused(f"A key has 1 to {_LONGEST_KEY} characters.")
-    if not -_GREATEST_PRIORITY <= (priority or 0) <= _GREATEST_PRIORITY:
-        raise ArgumentsRefused(f"A priority is a whole number from -{_GREATEST_PRIORITY} to {_GREATEST_PRIORITY}.")
-    now = clock.now()
+    _require_key(unique_key)
+    _require_key(concurrency_key)
     waits = dependencies.waits_for(after)
     state, reason = dependencies.first_state(waits)
-    is_due = state == JobState.QUEUED and delay <= timedelta()
-    kind = kind or declaration.kind
-    is_gated = readiness.keeps_turns(declaration, kind, concurrency_key or "")
-    job = Job(
-        kind=kind,
-        function=declaration.name,
-        arguments=declaration.accept(arguments or {}),
-        state=state,
-        reason=reason,
-        max_attempts=declaration.max_attempts,
-        run_at=now + max(delay, timedelta()),
-        ready_at=now if is_due and not is_gated else None,
-        expires_at=now + expires_in if expires_in is not None else None,
-        priority=declaration.priority if priority is None else priority,
-        concurrency_key=concurrency_key or "",
-        is_gated=is_gated,
-        correlation_id=correlation.current_or_new(),
-        cause=causes.current(),
-        user_id=getattr(user, "pk", None),
-        scheduled_for=scheduled_for,
-        unique_key=unique_key or "",
-        subject_type=subject[0] if subject else "",
-        subject_id=subject[1] if subject else "",
-        created_at=now,
-        finished_at=now if state == JobState.ABORTED else None,
-    )
-    job.sealed_arguments = declaration.seal(arguments or {})
+    job = _new_job(declaration, arguments or {}, user=user, kind=kind, priority=priority)
+    job.state, job.reason = state, reason
+    job.run_at += max(delay, timedelta())
+    job.expires_at = job.created_at + expires_in if expires_in is not None else None
+    job.finished_at = job.created_at if state == JobState.ABORTED else None
+    job.scheduled_for = scheduled_for
+    job.unique_key, job.concurrency_key = unique_key or "", concurrency_key or ""
+    job.subject_type, job.subject_id = subject or ("", "")
+    job.is_gated = readiness.keeps_turns(declaration, job.kind, job.concurrency_key)
+    is_due = state == JobState.QUEUED and job.run_at == job.created_at
+    job.ready_at = job.created_at if is_due and not job.is_gated else None
     added = _add_unless_keyed(job, waits, finalizer) if unique_key else _add(job, waits, finalizer)
     if added is job and is_due:
         _wake_for(job)
@@ -106,30 +86,50 @@ def enqueue_many(
 
     Raises `ArgumentsRefused` before anything is added, and `TypeError` for a function that keeps turns.
     """
-    declaration, now = function.declaration, clock.now()
+    declaration = function.declaration
     if readiness.keeps_turns(declaration, declaration.kind, ""):
         raise TypeError(f"{declaration.name} keeps turns; enqueue its jobs one by one.")
-    correlation_id, jobs = correlation.current_or_new(), []
-    for each in arguments:
-        job = Job(
-            kind=declaration.kind,
-            function=declaration.name,
-            arguments=declaration.accept(each),
-            max_attempts=declaration.max_attempts,
-            run_at=now,
-            ready_at=now,
-            created_at=now,
-            priority=declaration.priority if priority is None else priority,
-            correlation_id=correlation_id,
-            cause=causes.current(),
-            user_id=getattr(user, "pk", None),
-        )
-        job.sealed_arguments = declaration.seal(each)
-        jobs.append(job)
+    with correlation.bind(correlation.current_or_new()):
+        jobs = [_new_job(declaration, each, user=user, priority=priority) for each in arguments]
+    for job in jobs:
+        job.ready_at = job.created_at
     Job.objects.bulk_create(jobs, batch_size=_ADDED_AT_ONCE)
     if jobs:
         bells.ring_after_commit()
     return jobs
+
+
+def _new_job(
+    declaration: Declaration,
+    arguments: Mapping[str, object],
+    *,
+    user: AnyUser,
+    priority: int | None,
+    kind: str | None = None,
+) -> Job:
+    """Return a job that is due now, not saved yet. Raises `ArgumentsRefused`."""
+    if not -_GREATEST_PRIORITY <= (priority or 0) <= _GREATEST_PRIORITY:
+        raise ArgumentsRefused(f"A priority is a whole number from -{_GREATEST_PRIORITY} to {_GREATEST_PRIORITY}.")
+    now = clock.now()
+    job = Job(
+        kind=kind or declaration.kind,
+        function=declaration.name,
+        arguments=declaration.accept(arguments),
+        max_attempts=declaration.max_attempts,
+        run_at=now,
+        priority=declaration.priority if priority is None else priority,
+        correlation_id=correlation.current_or_new(),
+        cause=causes.current(),
+        user_id=getattr(user, "pk", None),
+        created_at=now,
+    )
+    job.sealed_arguments = declaration.seal(arguments)
+    return job
+
+
+def _require_key(key: str | None) -> None:
+    if key is not None and not 0 < len(key) <= _LONGEST_KEY:
+        raise ArgumentsRefused(f"A key has 1 to {_LONGEST_KEY} characters.")
 
 
 def _wake_for(job: Job) -> None:

@@ -19,17 +19,13 @@ job = Recalculate.enqueue(region="north")
 
 import inspect
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from typing import Any, ClassVar
 
-from isthmus.access.policy import AnyUser
 from isthmus.jobs import registry
-from isthmus.jobs.actions import enqueue_function
 from isthmus.jobs.batch_execution import BatchExecution
-from isthmus.jobs.dependencies import Predecessors
 from isthmus.jobs.handle import JobHandle
 from isthmus.jobs.models import Job
-from isthmus.jobs.queueables import RESERVED
+from isthmus.jobs.queueables import RESERVED, Queueable
 from isthmus.jobs.registry import Declaration, Step
 from isthmus.jobs.secret_arguments import secret_parameters
 
@@ -55,6 +51,10 @@ class Batch:
     """For each chunk, and for `start` and `finish`."""
     kind: ClassVar[str] = "Batch"
     declaration: ClassVar[Declaration]
+    enqueue: ClassVar[Callable[..., Job]]
+    """Add a job that runs the batch with the arguments of `start`; takes what `Queueable.enqueue` takes."""
+    step: ClassVar[Callable[..., Step]]
+    """Return a link for `chain`, or a `finalizer`."""
 
     def __init__(self, arguments: Mapping[str, object], state: dict[str, Any]) -> None:
         """Made by the platform, for each attempt."""
@@ -69,6 +69,8 @@ class Batch:
         super().__init_subclass__(**kwargs)
         if not abstract:
             cls.declaration = _declared(cls)
+            door = Queueable[..., object](cls.declaration)
+            cls.enqueue, cls.step = door.enqueue, door.step
 
     def start(self, *_: Any, **arguments: Any) -> Any:
         """Return a QuerySet of model instances, or another iterable.
@@ -96,41 +98,6 @@ class Batch:
         unmarked = [index for index in places if index not in self._marked]
         text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
         self._marked[(unmarked or places)[0]] = text
-
-    @classmethod
-    def enqueue(
-        cls,
-        *,
-        delay: timedelta = timedelta(),
-        unique_key: str | None = None,
-        after: Predecessors = None,
-        finalizer: Step | None = None,
-        user: AnyUser = None,
-        subject: tuple[str, str] | None = None,
-        priority: int | None = None,
-        concurrency_key: str | None = None,
-        expires_in: timedelta | None = None,
-        **arguments: object,
-    ) -> Job:
-        """Add a job that runs the batch with `arguments`; see `isthmus.jobs.actions.enqueue_function`."""
-        return enqueue_function(
-            cls.declaration,
-            arguments,
-            delay=delay,
-            unique_key=unique_key,
-            after=after,
-            finalizer=finalizer,
-            user=user,
-            subject=subject,
-            priority=priority,
-            concurrency_key=concurrency_key,
-            expires_in=expires_in,
-        )
-
-    @classmethod
-    def step(cls, **arguments: object) -> Step:
-        """Return a link for `chain`, or a `finalizer`."""
-        return Step(cls.declaration, arguments)
 
     def work_on(self, items: list[Any]) -> dict[int, str]:
         """Execute one chunk; return which items were marked as failed, and why. For the engine."""

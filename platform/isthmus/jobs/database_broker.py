@@ -39,10 +39,7 @@ class DatabaseBroker(BellBroker):
                 self._listener = wakeups.listen(_CHANNEL)
                 return True
             return bool(self._listener.wait(timeout_seconds))
-        except (DatabaseError, OSError) as error:
-            self._listener = None
-            raise DatabaseError(str(error)) from error
         except Exception as error:
-            # psycopg's own classes: this connection is not one of Django's.
+            # psycopg's own classes and those of sockets: this connection is not one of Django's.
             self._listener = None
             raise DatabaseError(type(error).__name__) from error

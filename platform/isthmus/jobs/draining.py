@@ -9,6 +9,8 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+from django.db import DatabaseError
+
 from isthmus import clock
 from isthmus.jobs import bells, execution, process_locks, transitions
 from isthmus.jobs.conf import options
@@ -43,7 +45,7 @@ def drain(*, is_stopping: Callable[[], bool], on_overrun: Callable[[], None] | N
                 seconds_each = (clock.monotonic_seconds() - began) / count
                 at_once = min(at_once * 2, options.taken_at_once) if seconds_each < _SHORT_SECONDS else 1
         finally:
-            taken.give_back()
+            execution.patiently(taken.give_back)
     return ran
 
 
@@ -68,7 +70,13 @@ class _Taken:
             return self._jobs.popleft() if self._jobs else None
 
     def give_back(self) -> None:
+        """Let other workers have them. Raises `DatabaseError`, and then keeps them: it can be asked for again."""
         with self._lock:
             jobs, self._jobs = list(self._jobs), deque()
-        if jobs and transitions.untake(jobs):
-            bells.current().ring()
+        try:
+            if jobs and transitions.untake(jobs):
+                bells.current().ring()
+        except DatabaseError:
+            with self._lock:
+                self._jobs.extendleft(reversed(jobs))
+            raise

@@ -36,6 +36,7 @@ __all__ = [
     "lease_of_taken",
     "loss_of",
     "nothing_follows",
+    "patiently",
     "run",
     "run_taken",
 ]
@@ -87,7 +88,7 @@ def run_taken(job: Job, reporter: Reporter, *, following: Following = nothing_fo
             else:
                 following_job = _attempt(job, declaration, handle, following)
         finally:
-            _patiently(reporter.end)
+            patiently(reporter.end)
     if job.is_gated:
         _give_its_turn_to_others(job)
     return following_job
@@ -99,6 +100,13 @@ def lease_of_taken() -> timedelta:
     return _LONG_LEASE if process_locks.waits_for_writers() else timedelta(seconds=options.lease_seconds)
 
 
+def _find(name: str) -> tuple[registry.Declaration | None, UnknownFunction]:
+    try:
+        return registry.find(name), UnknownFunction()
+    except UnknownFunction as error:
+        return None, error
+
+
 def _give_its_turn_to_others(job: Job) -> None:
     try:
         if readiness.admit_beside(job):
@@ -106,13 +114,6 @@ def _give_its_turn_to_others(job: Job) -> None:
     except (OperationalError, InterfaceError) as error:
         # The sweeper does it soon.
         log.info("job.turn_not_given", job_id=str(job.pk), error=type(error).__name__)
-
-
-def _find(name: str) -> tuple[registry.Declaration | None, Exception]:
-    try:
-        return registry.find(name), UnknownFunction()
-    except Exception as error:  # noqa: BLE001 - a module that breaks on import fails its jobs, not the worker
-        return None, error
 
 
 def lease_for(limit_seconds: float) -> timedelta:
@@ -152,7 +153,7 @@ def _start(job: Job, declaration: registry.Declaration) -> None:
     if job.state == JobState.PROCESSING:
         return  # With the end of the one before it.
     lease = lease_for(declaration.time_limit_seconds)
-    if not _patiently(lambda: transitions.start(job, lease=lease)):
+    if not patiently(lambda: transitions.start(job, lease=lease)):
         raise loss_of(job)
 
 
@@ -169,12 +170,12 @@ def _call_in_a_transaction(
 def _complete(job: Job, result: object, handle: JobHandle, following_job: Job | None) -> None:
     then = _start_of(following_job) if following_job else None
     progress = handle.current_progress()
-    if not _patiently(lambda: transitions.complete(job, result, progress, then=then)):
+    if not patiently(lambda: transitions.complete(job, result, progress, then=then)):
         raise loss_of(job)
 
 
 def _start_of(job: Job) -> Start | None:
-    declaration, _ = _find(job.function)
+    declaration = registry.find_or_none(job.function)
     return Start(job, lease_for(declaration.time_limit_seconds)) if declaration else None
 
 
@@ -212,7 +213,7 @@ def _fail(job: Job, declaration: registry.Declaration, handle: JobHandle, error:
     text, trace = described(error, handle.redactor)
     delay = timedelta(seconds=declaration.delay_after(failures))
     progress = handle.current_progress()
-    kept = _patiently(
+    kept = patiently(
         lambda: transitions.requeue_after_error(job, error=text, trace=trace, delay=delay, progress=progress)
     )
     _tell("job.will_retry", job, error, kept=kept)
@@ -221,14 +222,14 @@ def _fail(job: Job, declaration: registry.Declaration, handle: JobHandle, error:
 def _give_up(job: Job, handle: JobHandle, error: BaseException) -> None:
     text, trace = described(error, handle.redactor)
     progress = handle.current_progress()
-    kept = _patiently(lambda: transitions.fail(job, reason=text, error=text, trace=trace, progress=progress))
+    kept = patiently(lambda: transitions.fail(job, reason=text, error=text, trace=trace, progress=progress))
     _tell("job.failed", job, error, kept=kept)
 
 
 def _tell(event: str, job: Job, error: BaseException, *, kept: bool) -> None:
     # Not kept: it was aborted, or another holder has the row, and nothing of this attempt counts.
     if not kept:
-        _patiently(lambda: transitions.let_go(job))
+        patiently(lambda: transitions.let_go(job))
     log.warning(event if kept else "job.dropped", job_id=str(job.pk), function=job.function, error=type(error).__name__)
 
 
@@ -241,8 +242,8 @@ def described(error: BaseException, redactor: Redactor) -> tuple[str, str]:
     return text, redactor.text("".join(lines)).replace("\x00", "")[-_TRACE_LENGTH:]
 
 
-def _patiently(write: Callable[[], T]) -> T:
-    """Write through a short absence of the database, for as long as the lease would last.
+def patiently(write: Callable[[], T]) -> T:
+    """Write through a short absence of the database, for as long as a lease would last.
 
     The work is done and its outcome must not be lost because the database restarts just now.
     """

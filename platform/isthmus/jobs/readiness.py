@@ -17,7 +17,6 @@ from django.db.models import Case, Count, DateTimeField, Q, QuerySet, Value, Whe
 from isthmus import clock
 from isthmus.jobs import registry
 from isthmus.jobs.conf import limits_of_kinds
-from isthmus.jobs.errors import UnknownFunction
 from isthmus.jobs.models import Job
 from isthmus.jobs.registry import Declaration
 from isthmus.jobs.states import RUNNING, JobState
@@ -27,6 +26,7 @@ __all__ = ["admit_beside", "admit_everywhere", "expired", "keeps_turns", "make_d
 _HEADS = 50
 """How many of those next in line are looked at for one place."""
 _GROUPS_AT_ONCE = 200
+_READIED_AT_ONCE = 1_000
 _LOCK_KEY = 0x69_73_74_68_6A_6F_62_73
 """Any number that nothing else in the database locks."""
 
@@ -36,12 +36,13 @@ def keeps_turns(declaration: Declaration, kind: str, concurrency_key: str) -> bo
     return bool(concurrency_key) or declaration.concurrency is not None or kind in limits_of_kinds()
 
 
-def make_due_ready() -> int:
-    """Let workers take what keeps no turns and whose time has come; return how many."""
+def make_due_ready(at_most: int = _READIED_AT_ONCE) -> int:
+    """Let workers take what keeps no turns and whose time has come, the longest due first; return how many."""
     now = clock.now()
-    due = Job.objects.filter(state=JobState.QUEUED, ready_at=None, is_gated=False, run_at__lte=now)
-    # By their keys: a long list of them is readied in pieces, and none of it is locked for long.
-    return Job.objects.filter(pk__in=list(due.values_list("pk", flat=True)[:1_000]), ready_at=None).update(ready_at=now)
+    due = Job.objects.due(now).filter(ready_at=None, is_gated=False)
+    # By their keys: a long list is readied in pieces, and none of it is locked for long.
+    keys = list(due.values_list("pk", flat=True)[:at_most])
+    return Job.objects.filter(pk__in=keys, state=JobState.QUEUED, ready_at=None).update(ready_at=now)
 
 
 def ready_if_due() -> Case:
@@ -57,7 +58,7 @@ def ready_if_due() -> Case:
 def expired() -> list[Job]:
     """Return jobs that have not started and whose time is over."""
     waiting = Job.objects.filter(state__in=(JobState.HOLDING, JobState.QUEUED), expires_at__lte=clock.now())
-    return list(waiting.only("pk", "expires_at")[:_GROUPS_AT_ONCE])
+    return list(waiting.order_by("expires_at").only("pk", "expires_at")[:_GROUPS_AT_ONCE])
 
 
 def admit_beside(job: Job) -> int:
@@ -166,11 +167,9 @@ class _Room:
 
 
 def _limit_of_function(name: str) -> int | None:
-    try:
-        return registry.find(name).concurrency
-    except UnknownFunction:
-        # It will fail when it runs, and say why; nothing limits that.
-        return None
+    declaration = registry.find_or_none(name)
+    # One that is not known fails when it runs, and says why; nothing limits that.
+    return declaration.concurrency if declaration else None
 
 
 @contextmanager

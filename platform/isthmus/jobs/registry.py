@@ -12,7 +12,7 @@ from isthmus.jobs.errors import ArgumentsRefused, UnknownFunction
 from isthmus.jobs.json_values import NotJson, as_json_value
 from isthmus.vault.secret import MASK, Secret
 
-__all__ = ["Declaration", "Declared", "Step", "declare", "declared", "find", "is_declared"]
+__all__ = ["Declaration", "Declared", "Step", "declare", "declared", "find", "find_or_none", "is_declared"]
 
 
 class Declared(Protocol):
@@ -116,11 +116,19 @@ def find(name: str) -> Declaration:
         module, _, _function = name.rpartition(".")
         try:
             import_module(module)
-        except (ImportError, ValueError) as error:
-            raise UnknownFunction(f"{name} cannot be imported: {error}") from error
+        except Exception as error:
+            raise UnknownFunction(f"{name} cannot be imported: {type(error).__name__}: {error}") from error
     if name not in _declared:
         raise UnknownFunction(f"{name} is not declared with @queueable.")
     return _declared[name]
+
+
+def find_or_none(name: str) -> Declaration | None:
+    """Return the declaration of a dotted name, or `None` where `find` raises."""
+    try:
+        return find(name)
+    except UnknownFunction:
+        return None
 
 
 def declared() -> list[Declaration]:

@@ -121,9 +121,9 @@ class ThreadReporter:
         now = clock.monotonic_seconds()
         try:
             if not self._is_long and now - self._began >= LONG_SECONDS:
-                self._is_long = True
                 if self._on_long:
                     self._on_long()
+                self._is_long = True
             if now >= self._next_beat:
                 _beat(handle)
                 self._next_beat = now + options.heartbeat_seconds

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from isthmus import clock
 from isthmus.console.tones import Status
 from isthmus.jobs.console import batch_of, status_of
 from isthmus.jobs.models import BatchFailure, Job, JobDependency, JobState, Schedule
@@ -19,6 +20,7 @@ __all__ = [
     "local_times",
     "scheduled",
     "spoken_times",
+    "why_it_waits",
 ]
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
@@ -139,3 +141,16 @@ def _word(wait: JobDependency, *, is_before: bool) -> str:
     if wait.condition == JobDependency.Condition.ENDED:
         return "After the end of" if is_before else "Finally"
     return "After" if is_before else "Then"
+
+
+def why_it_waits(job: Job) -> str:
+    """Return what a queued job waits for, as a sentence; "" for one that does not wait."""
+    if job.state != JobState.QUEUED:
+        return ""
+    if job.run_at > clock.now():
+        return "Waits for its time."
+    if job.ready_at is not None or not job.is_gated:
+        return "Waits for a worker that is free."
+    if job.concurrency_key:
+        return "Waits for its turn: one at a time runs of this key."
+    return "Waits for its turn: as many of its function or kind run as may run at a time."

@@ -105,12 +105,16 @@ _RETURNING_ALL = " RETURNING *"
 
 
 def untake(jobs: Sequence[Job]) -> int:
-    """Preparing → Queued for jobs that were taken and not begun; it counts as no attempt. Return how many."""
+    """Preparing → Queued for jobs that were taken and not begun; it counts as no attempt. Return how many.
+
+    One that was aborted meanwhile leaves its place.
+    """
     given_back = 0
     for job in jobs:
-        given_back += _held(job, JobState.PREPARING).update(
-            state=JobState.QUEUED, attempts=F("attempts") - 1, **_NO_LEASE
-        )
+        untaken = _held(job, JobState.PREPARING).update(state=JobState.QUEUED, attempts=F("attempts") - 1, **_NO_LEASE)
+        if not untaken:
+            let_go(job)
+        given_back += untaken
     return given_back
 
 

@@ -23,7 +23,7 @@ from isthmus.jobs.errors import JobRefused
 from isthmus.jobs.figures import charts_of
 from isthmus.jobs.models import Job, ProcessHeartbeat, Schedule
 from isthmus.jobs.schedules import run_now
-from isthmus.jobs.showing import can_retry_failed, chain_of, failures_shown, scheduled
+from isthmus.jobs.showing import can_retry_failed, chain_of, failures_shown, scheduled, why_it_waits
 from isthmus.jobs.states import NON_TERMINAL, JobState
 
 __all__ = ["JobFilters", "abort", "detail", "jobs", "retry", "retry_failed", "run_schedule", "schedules"]
@@ -88,6 +88,7 @@ def detail(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
         {
             "job": job,
             "status": status_of(job),
+            "waits_because": why_it_waits(job),
             "batch": run,
             "failures": failures_shown(job) if run and run.failed else None,
             "chain": chain_of(job),

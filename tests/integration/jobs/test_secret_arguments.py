@@ -199,3 +199,10 @@ def test_one_secret_inside_another_is_taken_out_as_well():
     assert redactor.text("password pass word") == f"{MASK} {MASK} word"
     assert Redactor([Secret("")]).text("unchanged") == "unchanged"
     assert redactor.value({"n": 1, "t": ("pass",) and ["pass", None]}) == {"n": 1, "t": [MASK, None]}
+
+
+def test_many_jobs_at_once_keep_their_secrets_each_for_itself(jobs):
+    made = tell_everything.enqueue_many([{"password": f"{CANARY}-{number}"} for number in range(3)])
+    assert [job.arguments for job in made] == [{"password": MASK}] * 3
+    assert {ended.state for ended in jobs.run_all()} == {"Completed"}
+    assert CANARY not in str(list(Job.objects.values()))

@@ -21,6 +21,7 @@ from isthmus.jobs.errors import ArgumentsRefused
 from isthmus.jobs.models import Job
 from isthmus.jobs.sweeper import abort_expired, ready_due, revive_lost
 from isthmus.jobs.transitions import Start
+from tests import console_samples as samples
 
 LEASE = timedelta(seconds=10)
 
@@ -404,3 +405,57 @@ def test_followers_are_ready_with_the_end_of_their_predecessor(jobs):
     assert taken.pk == first.pk
     end(taken)
     assert [job.pk for job in transitions.take(5, holder="w.1", lease=LEASE)] == [second.pk]
+
+
+# --- what is told, and what breaks ---
+@pytest.mark.django_db
+def test_the_page_says_what_a_queued_job_waits_for(jobs, moving_clock, client):
+    client.force_login(samples.user_with("view"))
+
+    def told(job):
+        return client.get(f"/operations/{job.pk}/").content.decode()
+
+    first = note.enqueue(name="first", concurrency_key="account-1", priority=7)
+    moving_clock.move(timedelta(seconds=1))
+    second = note.enqueue(name="second", concurrency_key="account-1", expires_in=timedelta(hours=1))
+    limited = [two_at_a_time.enqueue(name=str(number)) for number in range(3)]
+    later = note.enqueue(name="later", delay=timedelta(minutes=5))
+    ready_due()
+    assert "Waits for a worker that is free." in told(first)
+    assert "<dt>Priority</dt><dd>7</dd>" in told(first)
+    assert "one at a time runs of this key" in told(second)
+    assert "<dt>Expires</dt>" in told(second)
+    assert sum("as many of its function or kind run" in told(job) for job in limited) == 1
+    assert "Waits for its time." in told(later)
+
+
+@pytest.mark.django_db
+def test_a_module_that_breaks_in_any_way_fails_its_jobs_and_stops_no_sweep(jobs, tmp_path, monkeypatch):
+    (tmp_path / "breaks_on_import.py").write_text("raise NameError('half deployed')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    job = note.enqueue(name="x", concurrency_key="k")
+    Job.objects.filter(pk=job.pk).update(function="breaks_on_import.work")
+    [ended] = jobs.run_all()
+    assert (ended.state, ended.error.partition(":")[0]) == ("Failed", "UnknownFunction")
+    assert "NameError: half deployed" in ended.error
+
+
+@pytest.mark.django_db
+def test_what_was_aborted_before_it_was_begun_leaves_its_place_when_it_is_given_back(jobs):
+    note.enqueue(name="first", concurrency_key="k")
+    [taken] = take()
+    transitions.abort(taken.pk, "r")
+    assert transitions.untake([taken]) == 0
+    taken.refresh_from_db()
+    assert (taken.state, taken.lease_holder, taken.lease_expires_at) == ("Aborted", "", None)
+
+
+@pytest.mark.django_db
+def test_the_longest_due_are_readied_first(jobs, moving_clock):
+    for name in ("first", "second"):
+        note.enqueue(name=name, delay=timedelta(seconds=5))
+        moving_clock.move(timedelta(seconds=1))
+    moving_clock.move(timedelta(seconds=5))
+    for name in ("first", "second"):
+        assert readiness.make_due_ready(at_most=1) == 1
+        assert names(transitions.take(5, holder="w.1", lease=LEASE)) == [name]
