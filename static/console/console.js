@@ -87,7 +87,8 @@
       hangUp();
       return;
     }
-    isStale = !live || document.hidden || isReading || isInUse(part);
+    const figures = document.getElementById("figures");
+    isStale = !live || document.hidden || isReading || isInUse(part) || (figures !== null && isInUse(figures));
     if (!isStale) {
       window.htmx.trigger(part, "isthmus:changed");
     }

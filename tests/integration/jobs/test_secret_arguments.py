@@ -202,7 +202,8 @@ def test_one_secret_inside_another_is_taken_out_as_well():
 
 
 def test_many_jobs_at_once_keep_their_secrets_each_for_itself(jobs):
-    made = tell_everything.enqueue_many([{"password": f"{CANARY}-{number}"} for number in range(3)])
-    assert [job.arguments for job in made] == [{"password": MASK}] * 3
+    made = sign_in.enqueue_many([{"name": name, "password": f"{CANARY}-{name}"} for name in ("ada", "bob")])
+    assert [job.arguments["password"] for job in made] == [MASK, MASK]
     assert {ended.state for ended in jobs.run_all()} == {"Completed"}
-    assert CANARY not in str(list(Job.objects.values()))
+    assert sorted(seen) == [("ada", f"{CANARY}-ada", None), ("bob", f"{CANARY}-bob", None)]
+    assert CANARY not in str(list(Job.objects.values("arguments", "result", "error", "error_trace")))
