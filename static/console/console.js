@@ -81,14 +81,15 @@
       (selection && !selection.isCollapsed && part.contains(selection.anchorNode))
     );
   };
+  // What is read anew: the live part, and the figures beside it where there are any.
+  const isAnyInUse = () => [livePart(), document.getElementById("figures")].some((part) => part && isInUse(part));
   const readAgain = () => {
     const part = livePart();
     if (!part) {
       hangUp();
       return;
     }
-    const figures = document.getElementById("figures");
-    isStale = !live || document.hidden || isReading || isInUse(part) || (figures !== null && isInUse(figures));
+    isStale = !live || document.hidden || isReading || isAnyInUse();
     if (!isStale) {
       window.htmx.trigger(part, "isthmus:changed");
     }
@@ -160,6 +161,13 @@
   document.addEventListener("htmx:afterRequest", (event) => {
     isReading = false;
     isStale ||= !event.detail.successful;
+  });
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    // Somebody came to it while it was on its way.
+    if (event.target === livePart() && isAnyInUse()) {
+      event.detail.shouldSwap = false;
+      isStale = true;
+    }
   });
   document.addEventListener("htmx:afterSwap", () => {
     if (!livePart()) {

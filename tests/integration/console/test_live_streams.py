@@ -17,6 +17,7 @@ from isthmus.console.live import board
 from isthmus.jobs.models import Job
 from tests import console_samples as samples
 from tests.asgi import scope_of, talk
+from tests.processes import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -25,7 +26,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def _quick(settings):
     settings.ISTHMUS_CONSOLE_REFRESH_SECONDS = 1
     settings.ISTHMUS_CONSOLE_LIVE_HEARTBEAT_SECONDS = 1
-    # The rows of the test before are gone without a look.
+    # A browser of the test before may have left its server waiting for news; its rows are gone without a look.
+    board.wake_all()
+    wait_until(lambda: board.number_of_watchers == 0, "nobody watches any more", timeout_seconds=10)
     board._marks.clear()
 
 

@@ -139,6 +139,9 @@ def browser_of(role):
 
 def outcome(answer):
     """Return what became of a request: let in, refused, or sent to the sign-in."""
+    if answer.streaming:
+        # What is not read to its end counts as open.
+        b"".join(answer.streaming_content)
     if answer.status_code == 302 and answer.headers["Location"].startswith("/sign-in/?next="):
         return "signs in"
     if answer.status_code == 401:
