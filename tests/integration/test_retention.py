@@ -25,10 +25,9 @@ from events.models import EventUsage
 from isthmus import clock, ids
 from isthmus.access.models import ApiUse
 from isthmus.console.models import BulkOperation, BulkRefusal
-from isthmus.console.rollups.models import SeriesPeriod, Width
+from isthmus.console.rollups.models import SeriesPeriod, SeriesProgress, Width
 from isthmus.jobs import schedules
 from isthmus.jobs.bulk import remove_old_bulk_actions
-from isthmus.jobs.figures import ENDED
 from isthmus.jobs.jobs import purge_ended_jobs, remove_old_access, roll_up_figures
 from isthmus.jobs.models import BatchFailure, BatchRun, JobDependency, JobLogLine
 from isthmus.jobs.removal import Removal
@@ -37,6 +36,9 @@ from records.models import QueryCursor
 from tests import console_samples as samples
 
 pytestmark = pytest.mark.django_db
+
+SERIES = "sample"
+"""A series that nothing rolls up: another one's periods are counted anew when a step comes past them."""
 
 LONG_AGO, LATELY = timedelta(days=1_000), timedelta(minutes=1)
 
@@ -149,6 +151,9 @@ def make_rows(at):
     bulk = BulkOperation.objects.create(
         listing="operations", act="retry", asked_at=at, total=1, created_at=at, finished_at=at
     )
+    SeriesProgress.objects.get_or_create(
+        series=SERIES, defaults={"rolled_until": clock.now(), "rolled_at": clock.now()}
+    )
     topic = samples.make_topic(f"/event/Year{at:%Y}__e")
     subscription = samples.make_subscription(name=f"reader-{at:%Y}", topic=topic)
     return [
@@ -159,7 +164,7 @@ def make_rows(at):
         BatchFailure.objects.create(job=job, chunk=1, items=[]),
         bulk,
         BulkRefusal.objects.create(operation=bulk, key="1", title="x", reason="x"),
-        SeriesPeriod.objects.create(series=ENDED, width_seconds=Width.HOUR, starts_at=at, scope="sample"),
+        SeriesPeriod.objects.create(series=SERIES, width_seconds=Width.HOUR, starts_at=at, scope="sample"),
         samples.make_log_entry(started_at=at),
         samples.make_queued(state="succeeded", ended_at=at),
         batch,
