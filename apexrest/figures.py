@@ -11,7 +11,7 @@ from apexrest.admission import limits_with
 from apexrest.conf import options
 from apexrest.limits import Limits, Rate
 from apexrest.models import EndpointLimits, RateState
-from callouts.figures import cause_of, ended_in, oldest_entry
+from callouts.figures import cause_of, ended_in, first_entry_since
 from callouts.models import Direction, Outcome
 from isthmus import clock
 from isthmus.access.limits import Limit, register_limits
@@ -40,9 +40,11 @@ _DAY, _WEEK = timedelta(hours=24), timedelta(days=7)
 def register() -> None:
     """Join the roll-up, the home page, *Limits* and *Connections*; called once, when the app is ready."""
     for series in (
-        Series(name=CALLS, subject="Calls of endpoints", kinds=_KINDS, measure=_calls, oldest=oldest_entry),
-        Series(name=FAILURES, subject="Calls that went wrong", measure=_failures, oldest=oldest_entry),
-        Series(name=CLIENTS, subject="Calls by clients", kinds=_KINDS, measure=_by_client, oldest=oldest_entry),
+        Series(name=CALLS, subject="Calls of endpoints", kinds=_KINDS, measure=_calls, first_since=first_entry_since),
+        Series(name=FAILURES, subject="Calls that went wrong", measure=_failures, first_since=first_entry_since),
+        Series(
+            name=CLIENTS, subject="Calls by clients", kinds=_KINDS, measure=_by_client, first_since=first_entry_since
+        ),
     ):
         register_series(series)
     overview.register_today(Today(label="Endpoint calls", series=CALLS, url_name="apexrest_pages:endpoints"))

@@ -22,7 +22,7 @@ from isthmus.console.rollups.series import Kind, Sample, Series, register_series
 from isthmus.console.rollups.spans import Span
 from isthmus.console.tones import Status, Tone
 
-__all__ = ["OUTCOMES", "cause_of", "charts_of_credential", "charts_of_log", "ended_in", "oldest_entry", "register"]
+__all__ = ["OUTCOMES", "cause_of", "charts_of_credential", "charts_of_log", "ended_in", "first_entry_since", "register"]
 
 EXCHANGES, CALLOUTS, FAILURES = "exchanges", "callouts", "callouts.failures"
 OUTCOMES = tuple(
@@ -42,9 +42,9 @@ _NAMED = 3
 def register() -> None:
     """Join the roll-up, the home page, *Limits* and *Connections*; called once, when the app is ready."""
     for series in (
-        Series(name=EXCHANGES, subject="Exchanges", kinds=OUTCOMES, measure=_exchanges, oldest=oldest_entry),
-        Series(name=CALLOUTS, subject="Callouts", kinds=OUTCOMES, measure=_callouts, oldest=oldest_entry),
-        Series(name=FAILURES, subject="Callouts that went wrong", measure=_failures, oldest=oldest_entry),
+        Series(name=EXCHANGES, subject="Exchanges", kinds=OUTCOMES, measure=_exchanges, first_since=first_entry_since),
+        Series(name=CALLOUTS, subject="Callouts", kinds=OUTCOMES, measure=_callouts, first_since=first_entry_since),
+        Series(name=FAILURES, subject="Callouts that went wrong", measure=_failures, first_since=first_entry_since),
     ):
         register_series(series)
     log = "direction=outbound&since=24h"
@@ -104,9 +104,10 @@ def ended_in(begin: datetime, end: datetime, *fields: str) -> Iterator[tuple[obj
     yield from entries.values_list(*fields).iterator(chunk_size=2_000)
 
 
-def oldest_entry() -> datetime | None:
-    """Return when the oldest kept exchange began."""
-    return IntegrationLogEntry.objects.order_by("started_at").values_list("started_at", flat=True).first()
+def first_entry_since(moment: datetime) -> datetime | None:
+    """Return when the first exchange from this moment on began."""
+    entries = IntegrationLogEntry.objects.filter(started_at__gte=moment).order_by("started_at")
+    return entries.values_list("started_at", flat=True).first()
 
 
 _FIELDS = ("started_at", "direction", "outcome", "duration_ms", "status_code", "error_code", "named_credential")

@@ -60,7 +60,7 @@ def register() -> None:
             subject="Events",
             kinds=kinds,
             measure=_published,
-            oldest=_oldest_event,
+            first_since=_first_event_since,
             # The moment is that of the move into the log, which commits at once.
             settles_after=timedelta(minutes=5),
         )
@@ -121,8 +121,9 @@ def _published(begin: datetime, end: datetime) -> Iterator[Sample]:
         yield Sample(at=published_at, kind=kind, scope=topic.rpartition("/")[2], milliseconds=took)
 
 
-def _oldest_event() -> datetime | None:
-    return EventLogEntry.objects.order_by("published_at").values_list("published_at", flat=True).first()
+def _first_event_since(moment: datetime) -> datetime | None:
+    entries = EventLogEntry.objects.filter(published_at__gte=moment).order_by("published_at")
+    return entries.values_list("published_at", flat=True).first()
 
 
 def _needs() -> Iterator[Need]:

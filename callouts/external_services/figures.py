@@ -9,7 +9,7 @@ from django.urls import reverse
 from callouts.callbacks.conf import options as callback_options
 from callouts.external_services.conf import options
 from callouts.external_services.models import CallbackReceipt, ExternalService, Invocation, ReceiptState
-from callouts.figures import OUTCOMES, ended_in, oldest_entry
+from callouts.figures import OUTCOMES, ended_in, first_entry_since
 from callouts.models import Direction, Outcome
 from isthmus import clock
 from isthmus.access.limits import Limit, register_limits
@@ -35,7 +35,7 @@ def register() -> None:
             subject="Calls of external services",
             kinds=OUTCOMES,
             measure=_calls,
-            oldest=oldest_entry,
+            first_since=first_entry_since,
         )
     )
     overview.register_needs(_needs)

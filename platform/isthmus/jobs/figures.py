@@ -42,9 +42,9 @@ def register() -> None:
         Kind(name=JobState.ABORTED, label="aborted", tone="neutral"),
     )
     for series in (
-        Series(name=ENDED, subject="Operations that ended", kinds=kinds, measure=_ended, oldest=_first_end),
-        Series(name=FAILURES, subject="Operations that failed", measure=_failures, oldest=_first_end),
-        Series(name=WAITS, subject="Operations that began", measure=_waits, oldest=_first_start),
+        Series(name=ENDED, subject="Operations that ended", kinds=kinds, measure=_ended, first_since=_first_end_since),
+        Series(name=FAILURES, subject="Operations that failed", measure=_failures, first_since=_first_end_since),
+        Series(name=WAITS, subject="Operations that began", measure=_waits, first_since=_first_start_since),
     ):
         register_series(series)
     for today in (
@@ -128,8 +128,13 @@ def _first_end() -> datetime | None:
     return ended.values_list("finished_at", flat=True).first()
 
 
-def _first_start() -> datetime | None:
-    begun = Job.objects.filter(started_at__isnull=False).order_by("started_at")
+def _first_end_since(moment: datetime) -> datetime | None:
+    ended = Job.objects.filter(state__in=TERMINAL, finished_at__gte=moment).order_by("finished_at")
+    return ended.values_list("finished_at", flat=True).first()
+
+
+def _first_start_since(moment: datetime) -> datetime | None:
+    begun = Job.objects.filter(started_at__gte=moment).order_by("started_at")
     return begun.values_list("started_at", flat=True).first()
 
 

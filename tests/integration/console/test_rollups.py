@@ -40,8 +40,8 @@ class Rows:
         self.windows.append((begin, end))
         return [sample for sample in self.samples if begin <= sample.at < end]
 
-    def oldest(self):
-        return min((sample.at for sample in self.samples), default=None)
+    def first_since(self, moment):
+        return min((sample.at for sample in self.samples if sample.at >= moment), default=None)
 
     def counted(self, width, scope="", until=None):
         return Counter(
@@ -58,7 +58,7 @@ def rows():
 
 @pytest.fixture
 def series(rows, db):
-    made = Series(name="sample", subject="Samples", kinds=KINDS, measure=rows.between, oldest=rows.oldest)
+    made = Series(name="sample", subject="Samples", kinds=KINDS, measure=rows.between, first_since=rows.first_since)
     with register_series_temporarily(made):
         yield made
 
@@ -130,12 +130,13 @@ class Executioner:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("seed", range(4))
-def test_after_any_number_of_kills_every_row_is_counted_once(rows, series, moving_clock, seed):
+@pytest.mark.parametrize("past", [9, 24 * 40], ids=["of a day", "with long gaps"])
+def test_after_any_number_of_kills_every_row_is_counted_once(rows, series, moving_clock, past, seed):
     """Rows come up to twelve minutes late while the roll-up is killed again and again."""
     chance = random.Random(seed)
     kills = 0
     for _ in range(12):
-        scatter(rows, moving_clock.now(), 25, hours=0.2 if rows.samples else 9, seed=chance.random())
+        scatter(rows, moving_clock.now(), 25, hours=0.2 if rows.samples else past, seed=chance.random())
         for _ in range(chance.randrange(1, 6)):
             try:
                 with connection.execute_wrapper(Executioner(chance)):
@@ -204,11 +205,45 @@ def test_what_retention_removed_stays_counted(rows, series, moving_clock):
 
 def test_the_past_is_caught_up_in_bounded_steps(rows, series, moving_clock):
     scatter(rows, moving_clock.now(), 300, hours=72)
+    first = beginning(min(sample.at for sample in rows.samples), HOUR)
     assert sum(1 for _ in rolling.roll_up(series, most_steps=10)) == 10
-    assert SeriesProgress.objects.get(series="sample").rolled_until == beginning(rows.oldest(), HOUR) + 10 * HOUR
+    assert SeriesProgress.objects.get(series="sample").rolled_until == first + 10 * HOUR
     roll(series)
     assert stored(Width.FINE) == rows.counted(FINE)
     assert max(end - begin for begin, end in rows.windows) <= timedelta(hours=1) + series.settles_after
+
+
+def test_a_long_past_in_which_nothing_happened_is_one_step(rows, series, moving_clock):
+    now = moving_clock.now()
+    rows.add(now - timedelta(days=80))
+    rows.add(now - timedelta(days=40))
+    rows.add(now - timedelta(minutes=30))
+    assert roll(series) < 40
+    assert stored(Width.HOUR) == rows.counted(HOUR)
+    moving_clock.move(timedelta(days=60))
+    assert roll(series) < 40
+    assert stored(Width.HOUR) == rows.counted(HOUR)
+
+
+def test_a_row_that_came_late_before_everything_stood_still_is_counted(rows, series, moving_clock):
+    rows.add(moving_clock.now() - timedelta(minutes=30))
+    roll(series)
+    rows.add(moving_clock.now() - timedelta(minutes=8))
+    moving_clock.move(timedelta(days=30))
+    roll(series)
+    assert stored(Width.FINE) == rows.counted(FINE)
+    assert stored(Width.HOUR) == rows.counted(HOUR)
+
+
+def test_what_is_counted_as_it_happens_has_gaps_too(db, moving_clock):
+    made = Series(name="sample", subject="Things", kinds=KINDS, measure=None)
+    with register_series_temporarily(made):
+        counting.add(made, scope="a", kind="good", durations=[10])
+        moving_clock.move(timedelta(days=80))
+        counting.add(made, scope="a", kind="good", durations=[10])
+        moving_clock.move(timedelta(minutes=20))
+        assert roll(made) < 40
+    assert sum(stored(Width.HOUR, "a").values()) == 2
 
 
 def test_whoever_is_overtaken_writes_nothing(rows, series, moving_clock):
@@ -218,7 +253,7 @@ def test_whoever_is_overtaken_writes_nothing(rows, series, moving_clock):
         SeriesProgress.objects.filter(series="sample").update(rolled_until=moving_clock.now())
         return rows.between(begin, end)
 
-    slow = Series(name="sample", subject="Samples", measure=overtaken, oldest=rows.oldest)
+    slow = Series(name="sample", subject="Samples", measure=overtaken, first_since=rows.first_since)
     assert rolling.step(slow) is False
     assert not SeriesPeriod.objects.filter(series="sample").exists()
 

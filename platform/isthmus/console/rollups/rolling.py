@@ -50,21 +50,24 @@ def roll_up(series: Series, *, most_steps: int = 2_000) -> Iterator[None]:
 
 
 def step(series: Series) -> bool:
-    """Roll the next hour up, or what there is of it; return whether the series is further than before."""
+    """Roll the next hour up, or what there is of it; return whether the series is further than before.
+
+    A stretch of a long past in which nothing happened is one step, however long it is.
+    """
     begin = _rolled_until(series)
+    if (later := _end_of_emptiness(series, begin)) > begin:
+        return _move(series, begin, later)
     end = min(begin + _STEP, beginning(clock.now(), FINE))
     if end <= begin:
         return False
     looks = [_look(series, beginning(begin - series.settles_after, FINE), end)]
     looks += [_look(series, hour, hour + HOUR, may_lower=False) for hour in _hours_to_look_at_again(begin, end)]
     with transaction.atomic():
-        moved = SeriesProgress.objects.filter(series=series.name, rolled_until=begin).update(
-            rolled_until=end, rolled_at=clock.now()
-        )
+        moved = _move(series, begin, end)
         if moved:
             for look in looks:
                 _write(series, look, until=end)
-    return bool(moved)
+    return moved
 
 
 def remove_old() -> int:
@@ -96,22 +99,40 @@ def _look(series: Series, begin: datetime, end: datetime, *, may_lower: bool = T
     return _Look(begin=begin, end=end, tallies=tallies, may_lower=may_lower)
 
 
+def _move(series: Series, begin: datetime, end: datetime) -> bool:
+    """Move the mark on from `begin`; return whether it was there still."""
+    mark = SeriesProgress.objects.filter(series=series.name, rolled_until=begin)
+    return bool(mark.update(rolled_until=end, rolled_at=clock.now()))
+
+
 def _rolled_until(series: Series) -> datetime:
     found = SeriesProgress.objects.filter(series=series.name).first()
     if found is None:
         now = clock.now()
-        oldest = max(_oldest(series) or now, now - timedelta(days=options.hours_days))
+        oldest = _first_since(series, now - timedelta(days=options.hours_days)) or now
         beginnings = [SeriesProgress(series=series.name, rolled_until=beginning(oldest, HOUR), rolled_at=now)]
         SeriesProgress.objects.bulk_create(beginnings, ignore_conflicts=True)
         found = SeriesProgress.objects.get(series=series.name)
     return found.rolled_until
 
 
-def _oldest(series: Series) -> datetime | None:
+def _end_of_emptiness(series: Series, begin: datetime) -> datetime:
+    """Return the hour up to which a long past holds nothing, `begin` when there is something to count.
+
+    Nothing is passed over that may still grow, nor anything that the step at `begin` would count anew.
+    """
+    recent = beginning(clock.now() - _DAY, HOUR)
+    if begin >= recent:
+        return begin
+    first = _first_since(series, beginning(begin - series.settles_after, FINE))
+    return max(begin, recent if first is None else min(recent, beginning(first, HOUR)))
+
+
+def _first_since(series: Series, moment: datetime) -> datetime | None:
     if series.measure is not None:
-        return series.oldest()
-    counted = SeriesPeriod.objects.filter(series=series.name, width_seconds=Width.FINE).order_by("starts_at")
-    return counted.values_list("starts_at", flat=True).first()
+        return series.first_since(moment)
+    counted = SeriesPeriod.objects.filter(series=series.name, width_seconds=Width.FINE, starts_at__gte=moment)
+    return counted.order_by("starts_at").values_list("starts_at", flat=True).first()
 
 
 def _hours_to_look_at_again(begin: datetime, end: datetime) -> Iterable[datetime]:

@@ -64,8 +64,9 @@ class Series:
     """The kinds that are known beforehand, in the order in which they are shown; empty where they are found."""
     measure: Measure | None
     """Reads the raw rows; `None` for a series whose app counts while things happen (`counting.add`)."""
-    oldest: Callable[[], datetime | None] = lambda: None
-    """Returns the moment of the oldest raw row; `None` when there is none."""
+    first_since: Callable[[datetime], datetime | None] = lambda _: None
+    """Returns the moment of the first raw row from this moment on, read through an index; `None` when there is none. A
+    row that `measure` leaves out may be named, too."""
     settles_after: timedelta = timedelta(minutes=15)
     """How long after its moment a raw row may still appear or change, as a rule. What is later is found by the looks
     that are taken after one and after 24 hours."""
