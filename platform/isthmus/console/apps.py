@@ -21,6 +21,7 @@ class ConsoleConfig(AppConfig):
             connections,
             live_streams,
             overview,
+            own_listings,
             probes,
             storage_limits,
         )
@@ -40,6 +41,7 @@ class ConsoleConfig(AppConfig):
         register_page(Page("Home", "console:home", "home", 0))
         register_page(Page("Connections", "console:connections", "link", 42))
         register_page(Page("Limits", "console:limits", "gauge", 70))
+        own_listings.register()
         register_live("health", probes.turn_of_health)
         register_live("bulk", bulk_progress.live_mark)
         register_actions(AuditAction(name="console.bulk_asked", label="Bulk action asked for"))

@@ -1,11 +1,13 @@
 """The page of everything that is connected, one line each."""
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from isthmus.console.access import requires
 from isthmus.console.connections import all_connections
+from isthmus.console.listing_views import exportable
 from isthmus.console.tones import Tone
 
 __all__ = ["connections"]
@@ -15,7 +17,8 @@ _UNWELL = {Tone.BAD, Tone.WARNING}
 
 @require_safe
 @requires("view")
-def connections(request: HttpRequest) -> HttpResponse:
+@exportable("connections")
+def connections(request: HttpRequest) -> HttpResponseBase:
     """Show every connection with its state, its last success and failure, and how long it takes."""
     found = all_connections()
     groups = [

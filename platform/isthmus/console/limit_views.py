@@ -1,11 +1,13 @@
 """The page of limits: what there is, how much of it is used, and what happens at the end."""
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from isthmus.access.limits import Limit, all_limits
 from isthmus.console.access import requires
+from isthmus.console.listing_views import exportable
 from isthmus.console.tones import Tone
 
 __all__ = ["limits", "tone_of"]
@@ -16,7 +18,8 @@ _AGES = {"days", "hours"}
 
 @require_safe
 @requires("view")
-def limits(request: HttpRequest) -> HttpResponse:
+@exportable("limits")
+def limits(request: HttpRequest) -> HttpResponseBase:
     """Show every limit with its use."""
     groups: dict[str, list[tuple[Limit, Tone]]] = {}
     for limit in all_limits():
