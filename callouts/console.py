@@ -11,7 +11,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from callouts import integration_log
 from callouts.conf import options
-from callouts.models import Direction, IntegrationLogEntry, Outcome
+from callouts.models import BreakerState, Destination, Direction, IntegrationLogEntry, Outcome
 from credentials.models import NamedCredential
 from isthmus import clock
 from isthmus.access.policy import AnyUser
@@ -23,7 +23,7 @@ from isthmus.console.references import any_of, as_uuid, ids_of_kind, is_known
 from isthmus.console.registry import Page, register_metrics, register_page
 from isthmus.console.tones import Status, Tone
 
-__all__ = ["entries_of", "metrics", "register", "status_of", "title_of"]
+__all__ = ["breaker_status", "entries_of", "metrics", "register", "status_of", "title_of"]
 
 _STATUSES = {
     Outcome.SUCCEEDED: Status("Succeeded", Tone.GOOD),
@@ -101,6 +101,19 @@ def metrics() -> Iterator[Metric]:
     yield kept
 
 
+def breaker_status(destination: Destination) -> Status:
+    """Return where a circuit breaker stands, as a chip shows it."""
+    if destination.is_dry_run:
+        return Status("Dry run", Tone.WARNING, "pause")
+    if destination.held_since is not None:
+        return Status("Held", Tone.WARNING, "lock")
+    if destination.breaker == BreakerState.OPEN:
+        return Status("Breaker open", Tone.BAD, "ban")
+    if destination.breaker == BreakerState.HALF_OPEN:
+        return Status("Breaker half-open", Tone.WAITING, "hourglass")
+    return Status("Breaker closed", Tone.GOOD)
+
+
 def entries_of(correlation_ids: Sequence[str], limit: int) -> Iterable[timeline.Entry]:
     """Return what was sent and what came in under these correlation ids."""
     return map(_entry, listed().filter(correlation_id__in=correlation_ids).order_by("started_at", "pk")[:limit])
@@ -158,6 +171,8 @@ def _causes_of(entry: IntegrationLogEntry) -> tuple[str, ...]:
         return (f"queued:{entry.queued_callout_id}",)
     if entry.invocation_id:
         return (f"invocation:{entry.invocation_id}",)
+    if entry.cause:
+        return (entry.cause,)
     return (f"operation:{entry.job_id}",) if entry.job_id else ()
 
 
@@ -209,6 +224,7 @@ def _told(entry: IntegrationLogEntry) -> dict[str, Any]:
         "user": entry.user.get_username() if entry.user else None,
         "record_id": entry.record_id,
         "correlation_id": entry.correlation_id,
+        "cause": entry.cause,
         "idempotency_key": entry.idempotency_key,
         "job": entry.job_id,
         "invocation": entry.invocation_id,

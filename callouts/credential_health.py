@@ -1,17 +1,16 @@
-"""How the system behind a named credential has been doing lately, in figures."""
+"""How the system behind a named credential has been doing lately, in figures that are rolled up."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from django.db.models import Count, Q
-
-from callouts.models import BreakerState, Destination, IntegrationLogEntry, Outcome
-from callouts.querysets import IntegrationLogQuerySet
+from callouts.figures import CALLOUTS
+from callouts.models import Destination, IntegrationLogEntry, Outcome
 from isthmus import clock
-from isthmus.console.tones import Status, Tone
+from isthmus.console.rollups import reading
+from isthmus.console.rollups.reading import Lately
 
-__all__ = ["CredentialHealth", "breaker_status", "health_of", "success_rates"]
+__all__ = ["CredentialHealth", "health_of", "success_rates"]
 
 SPAN = timedelta(hours=24)
 
@@ -23,9 +22,9 @@ class CredentialHealth:
     calls: int
     success_rate: float | None
     """Share of the callouts that were answered well, of those that left; `None` when none left."""
-    p50_ms: int | None
+    p50_ms: float | None
     """Half of the answered callouts took no longer."""
-    p95_ms: int | None
+    p95_ms: float | None
     last_error: IntegrationLogEntry | None
     destination: Destination
     """Its row, or an unsaved one with the defaults."""
@@ -33,54 +32,29 @@ class CredentialHealth:
 
 def health_of(name: str) -> CredentialHealth:
     """Return the figures of one named credential."""
-    now = clock.now()
-    sent = _sent(now).filter(named_credential=name)
-    counts = sent.aggregate(calls=Count("pk"), succeeded=Count("pk", filter=Q(outcome=Outcome.SUCCEEDED)))
-    answered = sent.filter(status_code__isnull=False, duration_ms__isnull=False).order_by("duration_ms")
-    number = answered.count()
-    failed = Q(outcome__in=(Outcome.FAILED, Outcome.IN_DOUBT)) & ~Q(duration_ms=None)
+    lately = reading.of_scopes(CALLOUTS, scopes=[name]).get(name, Lately.nothing())
+    entries = IntegrationLogEntry.objects.outbound().went_wrong().filter(named_credential=name)
     return CredentialHealth(
-        calls=counts["calls"],
-        success_rate=counts["succeeded"] / counts["calls"] if counts["calls"] else None,
-        p50_ms=_took(answered, number, 0.5),
-        p95_ms=_took(answered, number, 0.95),
-        last_error=sent.filter(failed).order_by("-started_at").first(),
+        calls=_sent(lately),
+        success_rate=_success_rate(lately),
+        p50_ms=lately.durations.percentile(50),
+        p95_ms=lately.durations.percentile(95),
+        last_error=entries.since(clock.now() - SPAN).order_by("-started_at").first(),
         destination=Destination.objects.filter(named_credential__name=name).first() or Destination(),
     )
 
 
 def success_rates(names: Iterable[str]) -> dict[str, float]:
     """Return the success rates of those named credentials through which anything left in the last 24 hours."""
-    rows = (
-        _sent(clock.now())
-        .filter(named_credential__in=list(names))
-        .order_by()
-        .values("named_credential")
-        .annotate(calls=Count("pk"), succeeded=Count("pk", filter=Q(outcome=Outcome.SUCCEEDED)))
-    )
-    return {row["named_credential"]: row["succeeded"] / row["calls"] for row in rows}
+    found = reading.of_scopes(CALLOUTS, scopes=names)
+    rates = {name: _success_rate(lately) for name, lately in found.items()}
+    return {name: rate for name, rate in rates.items() if rate is not None}
 
 
-def breaker_status(destination: Destination) -> Status:
-    """Return where a circuit breaker stands, as a chip shows it."""
-    if destination.is_dry_run:
-        return Status("Dry run", Tone.WARNING, "pause")
-    if destination.held_since is not None:
-        return Status("Held", Tone.WARNING, "lock")
-    if destination.breaker == BreakerState.OPEN:
-        return Status("Breaker open", Tone.BAD, "ban")
-    if destination.breaker == BreakerState.HALF_OPEN:
-        return Status("Breaker half-open", Tone.WAITING, "hourglass")
-    return Status("Breaker closed", Tone.GOOD)
+def _sent(lately: Lately) -> int:
+    return lately.number - lately.numbers.get(Outcome.REFUSED, 0)
 
 
-def _sent(now: datetime) -> IntegrationLogQuerySet:
-    return IntegrationLogEntry.objects.outbound().since(now - SPAN).exclude(outcome=Outcome.REFUSED)
-
-
-def _took(ordered: IntegrationLogQuerySet, number: int, share: float) -> int | None:
-    """Return the duration that this share of the ordered entries does not exceed."""
-    if not number:
-        return None
-    place = min(number - 1, int(number * share))
-    return ordered.values_list("duration_ms", flat=True)[place]
+def _success_rate(lately: Lately) -> float | None:
+    sent = _sent(lately)
+    return lately.numbers.get(Outcome.SUCCEEDED, 0) / sent if sent else None

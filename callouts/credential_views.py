@@ -8,17 +8,17 @@ from django.contrib import messages
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.db.models import Max, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from callouts import destinations
 from callouts.connection_tests import METHODS, try_connection
-from callouts.console import status_of, title_of
-from callouts.credential_health import breaker_status, health_of, success_rates
+from callouts.console import breaker_status, status_of, title_of
+from callouts.credential_health import health_of, success_rates
 from callouts.figures import charts_of_credential
-from callouts.models import Destination, IntegrationLogEntry, Outcome
+from callouts.models import Destination, IntegrationLogEntry
 from callouts.queue.models import QueuedCallout
 from credentials.explain import explain, who_can_use
 from credentials.models import NamedCredential, Principal, PrincipalKind, PrincipalStatus
@@ -71,10 +71,11 @@ def listed_credentials() -> QuerySet[NamedCredential]:
 
 def shown_rows(rows: Sequence[NamedCredential]) -> list[dict[str, Any]]:
     """Return some named credentials with their state and how they do; three queries."""
+    last = IntegrationLogEntry.objects.succeeded().last_of_credential("started_at")
     used = dict(
-        IntegrationLogEntry.objects.filter(named_credential__in=[row.name for row in rows], outcome=Outcome.SUCCEEDED)
-        .values_list("named_credential")
-        .annotate(last=Max("started_at"))
+        NamedCredential.objects.filter(pk__in=[row.pk for row in rows])
+        .annotate(used_at=last)
+        .values_list("name", "used_at")
     )
     rates = success_rates(row.name for row in rows)
     kept = {row.named_credential_id: row for row in Destination.objects.all()}

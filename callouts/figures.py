@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Min, OuterRef, Q, Subquery
+from django.db.models import Count, Min
 from django.urls import reverse
 
 from callouts.conf import options
-from callouts.credential_health import breaker_status
+from callouts.console import breaker_status
 from callouts.models import BreakerState, Destination, Direction, IntegrationLogEntry, Outcome
 from credentials.models import NamedCredential
 from isthmus import clock
@@ -22,7 +22,16 @@ from isthmus.console.rollups.series import Kind, Sample, Series, register_series
 from isthmus.console.rollups.spans import Span
 from isthmus.console.tones import Status, Tone
 
-__all__ = ["OUTCOMES", "cause_of", "charts_of_credential", "charts_of_log", "ended_in", "first_entry_since", "register"]
+__all__ = [
+    "CALLOUTS",
+    "OUTCOMES",
+    "cause_of",
+    "charts_of_credential",
+    "charts_of_log",
+    "ended_in",
+    "first_entry_since",
+    "register",
+]
 
 EXCHANGES, CALLOUTS, FAILURES = "exchanges", "callouts", "callouts.failures"
 OUTCOMES = tuple(
@@ -34,7 +43,6 @@ OUTCOMES = tuple(
         (Outcome.REFUSED, "neutral"),
     )
 )
-_SUCCESS_SPAN = timedelta(days=7)
 _NAMED = 3
 """How many names a sentence of the home page has; the page behind it has all."""
 
@@ -198,12 +206,13 @@ def _named(names: list[str]) -> str:
 
 def _connections() -> Iterator[Connection]:
     lately = reading.of_scopes(CALLOUTS)
+    entries = IntegrationLogEntry.objects.all()
     # With what is annotated.
     rows: Any = NamedCredential.objects.select_related("destination").annotate(
-        last_success_at=_last(Q(outcome=Outcome.SUCCEEDED), "started_at"),
-        last_failure_at=_last(_WENT_WRONG, "started_at"),
-        last_code=_last(_WENT_WRONG, "error_code"),
-        last_status=_last(_WENT_WRONG, "status_code"),
+        last_success_at=entries.succeeded().last_of_credential("started_at"),
+        last_failure_at=entries.went_wrong().last_of_credential("started_at"),
+        last_code=entries.went_wrong().last_of_credential("error_code"),
+        last_status=entries.went_wrong().last_of_credential("status_code"),
     )
     for row in rows:
         found = lately.get(row.name)
@@ -219,20 +228,6 @@ def _connections() -> Iterator[Connection]:
             p95_ms=found.durations.percentile(95) if found else None,
             number=found.number if found else 0,
         )
-
-
-_WENT_WRONG = Q(outcome__in=(Outcome.FAILED, Outcome.IN_DOUBT), duration_ms__isnull=False)
-
-
-def _last(wanted: Q, field: str) -> Subquery:
-    """Return a field of the last such callout within 7 days; the index by credential and time leads to it."""
-    entries = IntegrationLogEntry.objects.filter(
-        wanted,
-        named_credential=OuterRef("name"),
-        direction=Direction.OUTBOUND,
-        started_at__gte=clock.now() - _SUCCESS_SPAN,
-    )
-    return Subquery(entries.order_by("-started_at").values(field)[:1])
 
 
 def _status(named: Any) -> Status:

@@ -30,7 +30,7 @@ from callouts.redaction_rules import Rules, rules_of
 from callouts.requesting import IDEMPOTENCY_KEY_HEADER
 from callouts.statements import UnderWay
 from credentials.errors import CredentialError
-from isthmus import clock, correlation, ids
+from isthmus import causes, clock, correlation, ids
 from isthmus.audit import actions as audit
 from isthmus.errors import IsthmusError
 from isthmus.logs import get_logger
@@ -392,6 +392,8 @@ def _facts(exchanged: Exchanged, about: About, direction: Direction) -> dict[str
         "user_id": about.user.pk if about.user is not None else None,
         "record_id": about.record_id[: _LONGEST["record_id"]],
         "correlation_id": correlation.current()[:128],
+        # What comes in is a cause itself.
+        "cause": "" if direction == Direction.INBOUND else causes.current(),
         "job_id": about.job_id,
         "invocation_id": about.invocation_id,
         "queued_callout_id": about.queued_callout_id,

@@ -7,7 +7,7 @@ from django.db import models
 from callouts import redaction_rules, retrying
 from callouts.querysets import IntegrationLogQuerySet
 from credentials.models import NamedCredential
-from isthmus import clock, ids
+from isthmus import causes, clock, ids
 
 __all__ = ["BreakerState", "Destination", "Direction", "IntegrationLogEntry", "Outcome", "RedactionRule", "Resolution"]
 
@@ -56,6 +56,9 @@ class IntegrationLogEntry(models.Model):
     )
     record_id = models.CharField(max_length=64, blank=True, help_text="Id of the record that the exchange is about.")
     correlation_id = models.CharField(max_length=128, blank=True)
+    cause = models.CharField(
+        max_length=causes.MAX_LENGTH, blank=True, help_text="What a callout was made in, such as `event:17`."
+    )
     idempotency_key = models.CharField(
         max_length=255, blank=True, help_text="As the request carried it, unless a rule masks the header."
     )
@@ -103,6 +106,12 @@ class IntegrationLogEntry(models.Model):
             models.Index(fields=["outcome", "-started_at"], name="log_by_outcome"),
             models.Index(fields=["named_credential", "-started_at"], name="log_by_credential"),
             models.Index(fields=["direction", "-started_at"], name="log_by_direction"),
+            # What is under way is not in it, so that a callout that succeeds costs nothing here.
+            models.Index(
+                fields=["named_credential", "-started_at"],
+                name="log_gone_wrong",
+                condition=models.Q(outcome__in=["failed", "in_doubt"], duration_ms__isnull=False),
+            ),
             models.Index(
                 fields=["operation", "-started_at"], name="log_by_endpoint", condition=models.Q(direction="inbound")
             ),

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.db import models
+
+from isthmus import clock
 
 if TYPE_CHECKING:
     from callouts.models import IntegrationLogEntry  # noqa: F401 - ruff does not see it in the base class's brackets
 
 __all__ = ["IntegrationLogQuerySet"]
+
+_LAST_SPAN = timedelta(days=7)
 
 
 class IntegrationLogQuerySet(models.QuerySet["IntegrationLogEntry"]):
@@ -52,6 +56,22 @@ class IntegrationLogQuerySet(models.QuerySet["IntegrationLogEntry"]):
     def unresolved(self) -> IntegrationLogQuerySet:
         """Return what is in doubt and nobody has found out about yet."""
         return self.in_doubt().filter(resolution="")
+
+    def succeeded(self) -> IntegrationLogQuerySet:
+        """Return what was answered well."""
+        return self.filter(outcome="succeeded")
+
+    def went_wrong(self) -> IntegrationLogQuerySet:
+        """Return what failed or is in doubt, and is not under way."""
+        return self.filter(outcome__in=("failed", "in_doubt"), duration_ms__isnull=False)
+
+    def last_of_credential(self, field: str) -> models.Subquery:
+        """Return, for a query of named credentials, a field of the last of these callouts through each of them.
+
+        They are looked for within 7 days; the indexes by credential and time lead to them.
+        """
+        sent = self.outbound().since(clock.now() - _LAST_SPAN).filter(named_credential=models.OuterRef("name"))
+        return models.Subquery(sent.order_by("-started_at").values(field)[:1])
 
     def since(self, moment: datetime) -> IntegrationLogQuerySet:
         """Return what began at `moment` or later."""

@@ -37,13 +37,13 @@ FROM (SELECT n, now() - interval '%(days)s days' * (1 - n / %(events)s.0) AS at
 """
 LOG = """
 INSERT INTO callouts_integrationlogentry (id, direction, operation, named_credential, principal, correlation_id,
-  record_id, job_id, invocation_id, queued_callout_id, attempt, method, url, request_headers, request_body,
+  cause, record_id, job_id, invocation_id, queued_callout_id, attempt, method, url, request_headers, request_body,
   response_headers, response_body, status_code, outcome, error_code, error_message, started_at, duration_ms, resolution,
   resolution_note, idempotency_key)
 SELECT md5('log' || n)::uuid,
   CASE WHEN n %% 1000 = 7 THEN 'noted' WHEN n %% 3 = 0 THEN 'inbound' ELSE 'outbound' END,
   (ARRAY['Submit application', 'Tell the warehouse', 'Refresh prices', 'Ask for the rate', 'Add an order'])[1 + n %% 5],
-  CASE WHEN n %% 3 = 0 THEN '' ELSE 'System_' || n %% 20 END, '', 'bench-' || n / 4,
+  CASE WHEN n %% 3 = 0 THEN '' ELSE 'System_' || n %% 20 END, '', 'bench-' || n / 4, '',
   CASE WHEN n %% 5 = 0 THEN '003' || lpad((n %% 50000)::text, 12, '0') || 'AAA' ELSE '' END,
   CASE WHEN n %% 4 = 0 THEN md5('job' || n %% %(jobs)s)::uuid END, NULL, NULL, 1, 'POST',
   'https://system-' || n %% 20 || '.example.org/v1/orders/' || n, '{"Content-Type": "application/json"}',
@@ -78,9 +78,24 @@ SELECT id, 1, 'Step ' || step, '{}', created_at FROM jobs_job, generate_series(1
 
 
 def fill(*, log: int = 1_000_000, events: int = 1_000_000, jobs: int = 200_000) -> None:
-    """Add this many rows of each, with topics, subscriptions and log lines; ask the database to look at them."""
+    """Add this many rows of each, with what they belong to; ask the database to look at them."""
     sizes = {"log": log, "events": events, "jobs": jobs, "days": DAYS}
+    _connect_systems()
     _run(statement % sizes for statement in (TOPICS, SCHEMA, SUBSCRIPTIONS, EVENTS, LOG, JOBS, LINES))
+
+
+def _connect_systems() -> None:
+    from credentials.actions import create_external_credential, create_named_credential, create_principal
+
+    external = create_external_credential("Systems", protocol="custom_headers", settings={"headers": "X-Key: {ApiKey}"})
+    principal = create_principal(external, "Main", secrets={"ApiKey": "bench"})
+    for number in range(20):
+        create_named_credential(
+            f"System_{number}",
+            url=f"https://system-{number}.example.org",
+            external_credential=external,
+            principal=principal,
+        )
 
 
 def _run(statements: Iterable[str]) -> None:

@@ -113,6 +113,7 @@ def listed_invocations() -> QuerySet[Invocation]:
         "expires_at",
         "finished_at",
         "correlation_id",
+        "cause",
         "attempts",
         "job_id",
         "service__name",
@@ -164,7 +165,7 @@ def invocation_entries(correlation_ids: Sequence[str], limit: int) -> Iterator[t
             _invocation_entry(invocation, invocation.submitted_at, "submitted", Status("Submitted", Tone.GOOD)),
             id=f"invocation:{invocation.pk}",
             ended_at=invocation.finished_at,
-            causes=(f"operation:{invocation.job_id}",) if invocation.job_id else (),
+            causes=_causes_of(invocation),
         )
         if invocation.finished_at:
             yield replace(
@@ -173,6 +174,13 @@ def invocation_entries(correlation_ids: Sequence[str], limit: int) -> Iterator[t
                 lane=timeline.Lane.CALLBACKS,
                 causes=(f"invocation:{invocation.pk}",),
             )
+
+
+def _causes_of(invocation: Invocation) -> tuple[str, ...]:
+    """Return what it was submitted in."""
+    if invocation.cause:
+        return (invocation.cause,)
+    return (f"operation:{invocation.job_id}",) if invocation.job_id else ()
 
 
 def latest_invocations(limit: int) -> Iterator[timeline.Entry]:
@@ -308,6 +316,7 @@ def _invocation_told(row: Invocation) -> dict[str, Any]:
         "user": row.user.get_username() if row.user else None,
         "job": row.job_id,
         "correlation_id": row.correlation_id,
+        "cause": row.cause,
         "asked": row.request,
         "first_answer": {"status_code": row.response_status, "body": row.shown_response},
     }

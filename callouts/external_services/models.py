@@ -21,7 +21,7 @@ from callouts.external_services.description.definitions import CallbackDefinitio
 from callouts.external_services.document.reading import Dialect, dialect_of
 from callouts.external_services.fields import JsonTextField
 from callouts.external_services.querysets import InvocationQuerySet, OperationQuerySet, ReceiptQuerySet
-from isthmus import clock, ids
+from isthmus import causes, clock, ids
 from isthmus.vault.fields import EncryptedTextField
 
 __all__ = [
@@ -252,6 +252,9 @@ class Invocation(models.Model):
     expires_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
     correlation_id = models.CharField(max_length=128, db_index=True)
+    cause = models.CharField(
+        max_length=causes.MAX_LENGTH, blank=True, help_text="What it was submitted in, such as `operation:0198…`."
+    )
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     job = models.ForeignKey(
         "jobs.Job", on_delete=models.SET_NULL, null=True, related_name="+", help_text="The job that submitted it."

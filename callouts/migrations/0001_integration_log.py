@@ -44,6 +44,12 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("correlation_id", models.CharField(blank=True, max_length=128)),
+                (
+                    "cause",
+                    models.CharField(
+                        blank=True, help_text="What a callout was made in, such as `event:17`.", max_length=80
+                    ),
+                ),
                 ("job_id", models.UUIDField(blank=True, null=True)),
                 ("invocation_id", models.UUIDField(blank=True, null=True)),
                 ("attempt", models.PositiveIntegerField(default=1, help_text="Which attempt of the job this was.")),

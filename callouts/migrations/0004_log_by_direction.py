@@ -23,4 +23,12 @@ class Migration(migrations.Migration):
                 name="log_by_endpoint",
             ),
         ),
+        migrations.AddIndex(
+            model_name="integrationlogentry",
+            index=models.Index(
+                condition=models.Q(("duration_ms__isnull", False), ("outcome__in", ["failed", "in_doubt"])),
+                fields=["named_credential", "-started_at"],
+                name="log_gone_wrong",
+            ),
+        ),
     ]

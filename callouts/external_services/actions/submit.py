@@ -45,7 +45,7 @@ from callouts.external_services.writing.answers import (
 )
 from callouts.external_services.writing.outgoing import Arguments
 from callouts.records import record_id_of
-from isthmus import clock, correlation, ids
+from isthmus import causes, clock, correlation, ids
 from isthmus.errors import IsthmusError
 from isthmus.jobs import current_job_or_none
 
@@ -137,6 +137,7 @@ def _new_invocation(operation: Operation, arguments: Arguments, asked: Submissio
         submitted_at=now,
         expires_at=now + wait,
         correlation_id=correlation.current_or_new(),
+        cause=causes.current(),
         user_id=asked.user.pk if asked.user else None,
         job_id=job.id if job else None,
     )

@@ -169,6 +169,12 @@ class Migration(migrations.Migration):
                 ("finished_at", models.DateTimeField(null=True)),
                 ("correlation_id", models.CharField(db_index=True, max_length=128)),
                 (
+                    "cause",
+                    models.CharField(
+                        blank=True, help_text="What it was submitted in, such as `operation:0198…`.", max_length=80
+                    ),
+                ),
+                (
                     "job",
                     models.ForeignKey(
                         help_text="The job that submitted it.",

@@ -196,7 +196,9 @@ def test_health_in_figures(bank):
     entry(named_credential="Bank", outcome="refused", error_code="CIRCUIT_OPEN")
     entry(named_credential="Bank", outcome="succeeded", started_at=clock.now() - timedelta(hours=25))
     found = health_of("Bank")
-    assert (found.calls, found.p50_ms, found.p95_ms, found.last_error) == (21, 11, 20, failed)
+    assert (found.calls, found.last_error) == (21, failed)
+    # Percentiles come out of buckets.
+    assert (found.p50_ms, found.p95_ms) == (pytest.approx(11, rel=0.02), pytest.approx(20, rel=0.02))
     assert found.success_rate == pytest.approx(20 / 21)
     nothing = health_of("Other")
     assert (nothing.calls, nothing.success_rate, nothing.p50_ms, nothing.last_error) == (0, None, None, None)

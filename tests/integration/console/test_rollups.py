@@ -340,6 +340,34 @@ class TestReading:
         lately = reading.of_scopes("sample")
         assert set(lately) == {"a", "b"}
         assert lately["a"].number == wanted
+        assert set(reading.of_scopes("sample", scopes=["a", "c"])) == {"a"}
+
+    def test_scopes_have_the_newest_minutes_and_count_nothing_twice(self, rows, series, moving_clock):
+        for _ in range(9):
+            rows.add(moving_clock.now() - timedelta(seconds=1), "good", "a", 10)
+            if moving_clock.now().minute % 2:
+                roll(series)
+            found = reading.of_scopes("sample")["a"]
+            assert (found.numbers, found.durations.total) == ({"good": len(rows.samples)}, len(rows.samples))
+            moving_clock.move(timedelta(minutes=7))
+
+    def test_scopes_that_were_rolled_up_by_another_process_meanwhile_count_once(self, rows, series, moving_clock):
+        rows.add(moving_clock.now() - timedelta(minutes=50), "good", "a")
+        roll(series)
+        moving_clock.move(timedelta(minutes=10))
+        rows.add(moving_clock.now() - timedelta(minutes=8), "good", "a")
+        asked = []
+
+        def meanwhile(execute, sql, params, many, context):
+            done = execute(sql, params, many, context)
+            if not asked and "console_seriesperiod" in sql:
+                asked.append(sql)
+                roll(series)
+            return done
+
+        with connection.execute_wrapper(meanwhile):
+            assert reading.of_scopes("sample")["a"].number == 2
+        assert asked
 
     def test_when_something_last_happened(self, rows, series, moving_clock):
         now = moving_clock.now()

@@ -6,7 +6,7 @@ from django.db import transaction
 
 import callouts
 from callouts import http
-from callouts.external_services.models import CallbackReceipt
+from callouts.external_services.models import CallbackReceipt, Invocation
 from callouts.models import IntegrationLogEntry
 from callouts.queue.models import QueuedCallout
 from credentials.actions import ensure_external_credential, ensure_named_credential
@@ -191,3 +191,30 @@ def test_a_call_from_outside_is_where_its_changes_come_from(client, event_bus):
     assert cause_of("/data/CaseChangeEvent") == f"call:{entry.pk}"
     line = timeline.trace("from-outside")
     assert {curve.told for curve in draw(line.entries).curves} == {"1 → 2"}
+
+
+def test_what_a_subscriber_sends_by_itself_comes_from_its_event(event_bus, told, bank_door, teller, callout_mock):
+    event, _ = told
+    callout_mock.get("callout:Acme_Bank/rates", json=[])
+
+    def handle(_events):
+        http.get("callout:Acme_Bank/rates", user=teller)
+
+    with subscribed(handle, "Told__e", name="reader"), correlation.bind("sent"):
+        event(text="one").publish()
+        event_bus.deliver()
+    published = EventLogEntry.objects.get()
+    assert IntegrationLogEntry.objects.get().cause == f"event:{published.replay_id}"
+    assert {curve.told for curve in draw(timeline.trace("sent").entries).curves} == {"1 → 2"}
+
+
+def test_what_is_submitted_in_a_callback_or_an_event_comes_from_it(submitted, teller):
+    with correlation.bind("asked"), causes.bind("event:17"):
+        submitted(user=teller)
+    invocation = Invocation.objects.get()
+    assert invocation.cause == "event:17"
+    begun = next(entry for entry in timeline.trace("asked").entries if entry.id == f"invocation:{invocation.pk}")
+    assert begun.causes == ("event:17",)
+    # What it sent comes from the invocation, which is nearer.
+    sent = next(entry for entry in timeline.trace("asked").entries if entry.id.startswith("exchange:"))
+    assert sent.causes == (begun.id,)

@@ -8,7 +8,7 @@ from isthmus.console.rollups.histograms import Histogram
 from isthmus.console.rollups.models import SeriesPeriod, Width
 from isthmus.console.rollups.series import MOST_KINDS, OTHER_KIND, Sample
 
-__all__ = ["FINE", "HOUR", "Tallies", "Tally", "beginning", "from_rows", "gathered", "rows_of"]
+__all__ = ["FINE", "HOUR", "Tallies", "Tally", "beginning", "from_rows", "gathered", "regrouped", "rows_of"]
 
 FINE, HOUR = timedelta(seconds=Width.FINE), timedelta(seconds=Width.HOUR)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -73,6 +73,14 @@ def from_rows(rows: Iterable[SeriesPeriod], width: timedelta | None = None) -> T
         starts_at = beginning(row.starts_at, width) if width else row.starts_at
         tallies.setdefault((row.scope, starts_at, row.kind), Tally()).merge(Tally(row.number, Histogram(row.buckets)))
     return tallies
+
+
+def regrouped(tallies: Tallies, width: timedelta) -> Tallies:
+    """Return the tallies in periods of this width, of which theirs are parts."""
+    found: Tallies = {}
+    for (scope, starts_at, kind), tally in tallies.items():
+        found.setdefault((scope, beginning(starts_at, width), kind), Tally()).merge(tally)
+    return found
 
 
 def rows_of(series: str, width: Width, tallies: Tallies) -> Iterator[SeriesPeriod]:

@@ -4,14 +4,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
+from typing import Any
 
-from django.db.models import Max, Q, Sum
+from django.db.models import Max, Q, Subquery, Sum
 
 from isthmus import clock
 from isthmus.console.conf import options
 from isthmus.console.rollups.histograms import Histogram
 from isthmus.console.rollups.models import SeriesPeriod, SeriesProgress, Width
-from isthmus.console.rollups.periods import FINE, HOUR, Tallies, Tally, beginning, from_rows, gathered
+from isthmus.console.rollups.periods import FINE, HOUR, Tallies, Tally, beginning, from_rows, gathered, regrouped
 from isthmus.console.rollups.series import Sample, Series, find_series
 from isthmus.console.rollups.spans import Span
 from isthmus.remembering import Remembered
@@ -20,7 +21,7 @@ __all__ = ["MOST_FRESH_ROWS", "Lately", "Reading", "day_against_day", "forget", 
 
 MOST_FRESH_ROWS = 20_000
 """The most raw rows that are read for the newest minutes of a chart."""
-_FRESH = timedelta(minutes=15)
+_YOUNG = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,11 @@ class Lately:
     """By kind."""
     durations: Histogram
 
+    @classmethod
+    def nothing(cls) -> "Lately":
+        """Return what there is before anything has happened."""
+        return cls(numbers={}, durations=Histogram())
+
     @property
     def number(self) -> int:
         """How many there were of any kind."""
@@ -58,11 +64,13 @@ class Lately:
 
 
 _remembered: Remembered[object, Reading] = Remembered(lambda: options.chart_seconds, most=500)
+_fresh: Remembered[object, tuple[Tallies, str]] = Remembered(lambda: options.chart_seconds, most=500)
 
 
 def forget() -> None:
     """Read everything anew (for tests)."""
     _remembered.forget()
+    _fresh.forget()
 
 
 def read(name: str, span: Span, *, scope: str = "") -> Reading:
@@ -80,7 +88,8 @@ def _read(series: Series, span: Span, scope: str) -> Reading:
     if series.measure is not None and rolled_until is not None:
         # What is rolled up meanwhile is read with the newest minutes.
         rows = rows.filter(starts_at__lt=rolled_until)
-    fresh, note = _fresh_samples(series, rolled_until, span.slot)
+    fresh, note = _fresh_samples(series, rolled_until)
+    fresh = regrouped(fresh, span.slot)
     if series.measure is None:
         fresh = _fresh_counts(series, span, scope, rolled_until)
     slots: dict[datetime, dict[str, Tally]] = {moment: {} for moment in span.moments}
@@ -92,20 +101,25 @@ def _read(series: Series, span: Span, scope: str) -> Reading:
     return Reading(span=span, slots=slots, note=note)
 
 
-def _fresh_samples(series: Series, rolled_until: datetime | None, slot: timedelta) -> tuple[Tallies, str]:
+def _fresh_samples(series: Series, rolled_until: datetime | None) -> tuple[Tallies, str]:
     """Return what is not rolled up yet, and what is missing of that."""
     if series.measure is None:
         return {}, ""
+    return _fresh.get((series.name, rolled_until), lambda: _read_fresh(series, rolled_until))
+
+
+def _read_fresh(series: Series, rolled_until: datetime | None) -> tuple[Tallies, str]:
+    assert series.measure is not None  # noqa: S101 - for the type checker
     now = clock.now()
-    begin = max(rolled_until or now - _FRESH, now - _FRESH)
+    begin = max(rolled_until or now - _YOUNG, now - _YOUNG)
     samples: Sequence[Sample] = list(islice(series.measure(begin, now), MOST_FRESH_ROWS + 1))
     if len(samples) > MOST_FRESH_ROWS:
         return {}, "The last minutes have so many rows that they are shown once they are rolled up."
-    if rolled_until is not None and now - rolled_until > _FRESH:
-        return gathered(samples, slot), (
+    if rolled_until is not None and now - rolled_until > _YOUNG:
+        return gathered(samples), (
             f"Figures are rolled up until {rolled_until:%Y-%m-%d %H:%M} UTC. Is a worker running?"
         )
-    return gathered(samples, slot), ""
+    return gathered(samples), ""
 
 
 def _fresh_counts(series: Series, span: Span, scope: str, rolled_until: datetime | None) -> Tallies:
@@ -118,18 +132,31 @@ def _fresh_counts(series: Series, span: Span, scope: str, rolled_until: datetime
     return from_rows(newer.filter(scope=scope) if scope else newer, span.slot)
 
 
-def of_scopes(name: str) -> dict[str, Lately]:
-    """Return by scope what a series counted in the last 24 hours, as far as it is rolled up; three queries at most."""
-    since = beginning(clock.now(), HOUR) - 23 * HOUR
+def of_scopes(name: str, *, scopes: Iterable[str] | None = None) -> dict[str, Lately]:
+    """Return by scope what a series counted in the last 24 hours; of these scopes only, or of all (`None`).
+
+    Of the newest minutes as much as `read` tells. Three queries at most.
+    """
+    series, since = find_series(name), beginning(clock.now(), HOUR) - 23 * HOUR
     rows = SeriesPeriod.objects.filter(series=name).exclude(scope="")
-    parts = [from_rows(rows.filter(width_seconds=Width.HOUR, starts_at__gte=since))]
-    if find_series(name).measure is None:
-        progress = SeriesProgress.objects.filter(series=name).first()
-        begin = progress.rolled_until if progress else since
-        parts.append(from_rows(rows.filter(width_seconds=Width.FINE, starts_at__gte=max(begin, since))))
+    wanted = None if scopes is None else set(scopes)
+    if wanted is not None:
+        rows = rows.filter(scope__in=wanted)
+    # The mark comes with the rows that it belongs to: what is rolled up meanwhile would be counted twice.
+    mark = SeriesProgress.objects.filter(series=name).values("rolled_until")
+    hours = rows.filter(width_seconds=Width.HOUR, starts_at__gte=since).annotate(rolled_until=Subquery(mark))
+    marked: list[Any] = list(hours)
+    rolled_until = marked[0].rolled_until if marked else mark.values_list("rolled_until", flat=True).first()
+    if series.measure is None:
+        newer = rows.filter(width_seconds=Width.FINE, starts_at__gte=max(rolled_until or since, since))
+        fresh = from_rows(newer)
+    else:
+        fresh, _ = _fresh_samples(series, rolled_until)
     found: dict[str, Lately] = {}
-    for (scope, _, kind), tally in (item for part in parts for item in part.items()):
-        lately = found.setdefault(scope, Lately(numbers={}, durations=Histogram()))
+    for (scope, _, kind), tally in (*from_rows(marked).items(), *fresh.items()):
+        if not scope or (wanted is not None and scope not in wanted):
+            continue
+        lately = found.setdefault(scope, Lately.nothing())
         lately.numbers[kind] = lately.numbers.get(kind, 0) + tally.number
         lately.durations.merge(tally.durations)
     return found
@@ -165,7 +192,7 @@ def day_against_day(names: Iterable[str]) -> dict[tuple[str, str, str], int]:
                 found[series, kind, name] = found.get((series, kind, name), 0) + number
     marks = dict(SeriesProgress.objects.filter(series__in=wanted).values_list("series", "rolled_until"))
     for series in wanted:
-        fresh, _ = _fresh_samples(find_series(series), marks.get(series), FINE)
+        fresh, _ = _fresh_samples(find_series(series), marks.get(series))
         for (scope, starts_at, kind), tally in fresh.items():
             if not scope and starts_at >= midnight:
                 key = (series, kind, "today")
