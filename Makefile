@@ -22,7 +22,8 @@ $(TOOLS)/bin/uv:
 
 .venv/.installed: requirements.lock pyproject.toml | $(UV)
 	@$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv
-	@$(UV) pip sync --quiet --require-hashes requirements.lock
+	@# Compiled once here: otherwise every process compiles two thousand modules where Python may not keep them.
+	@$(UV) pip sync --quiet --require-hashes --compile-bytecode requirements.lock
 	@$(UV) pip install --quiet --no-deps --editable .
 	@touch $@
 

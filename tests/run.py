@@ -11,6 +11,8 @@ def run(title: str, *arguments: str, **environment: str) -> int:
     """Run pytest once and return its exit status; "nothing collected" is a failure like any other."""
     print(f"== {title}", flush=True)
     command = [sys.executable, "-W", "error", "-m", "pytest", "-q", "-n", "auto", "--dist", "worksteal", *arguments]
+    # Tests start hundreds of processes; where Python may not keep what it has compiled, each would compile it again.
+    environment |= {"PYTHONDONTWRITEBYTECODE": ""}
     return subprocess.run(command, env={**os.environ, **environment}, check=False).returncode
 
 

@@ -18,7 +18,7 @@ from psycopg import sql
 from records.search_index.expressions import Any, Expression, Number, Words
 from records.search_index.numbers import LEAST_DIGITS, MOST_DIGITS, PUNCTUATION, writings_of
 from records.search_index.plan import IndexedColumn, IndexPlan
-from records.search_index.words import MAX_WORD_CHARACTERS, WORD_CHARACTERS
+from records.search_index.words import MAX_WORD_CHARACTERS, word_characters
 
 __all__ = ["condition", "creation", "definition", "installed", "name_of", "prepare", "query_for", "removal"]
 
@@ -28,9 +28,15 @@ _DOCUMENT, _DIGITS = "isthmus_search_document_1", "isthmus_search_digits_1"
 # Planners are to take the index rather than to compute the words of every row.
 _COST = 10_000
 
-_FOUNDATION = (
-    # Words as `words.py` finds them. Texts of nothing but ASCII, which most are, take the short way.
-    f"""
+_COLLATIONS = ("und-x-icu", "pg_c_utf8", "C.utf8", "en_US.utf8")
+"""Those that know the small letters of every script, the best first; the database's own where there is none."""
+
+
+def _foundation(collation: str) -> tuple[str, str]:
+    """Return the statements that make the two functions."""
+    return (
+        # Words as `words.py` finds them. Texts of nothing but ASCII, which most are, take the short way.
+        f"""
 CREATE FUNCTION {_DOCUMENT}(texts text[]) RETURNS tsvector
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE COST {_COST} AS $search$
 BEGIN
@@ -44,15 +50,15 @@ BEGIN
         regexp_replace(lower(given.text COLLATE "C"), '[^a-z0-9]+', ' ', 'g')
       ELSE
         regexp_replace(replace(regexp_replace(normalize(regexp_replace(
-          lower(normalize(given.text, NFD) COLLATE %(collation)s) COLLATE "C",
+          lower(normalize(given.text, NFD) COLLATE "{collation}") COLLATE "C",
           '([a-z])[\\u0300-\\u036f]+', '\\1', 'g'
-        ), NFC), '[\\u0300-\\u036f]+', '', 'g'), 'ς', 'σ'), '[^{WORD_CHARACTERS}]+', ' ', 'g')
+        ), NFC), '[\\u0300-\\u036f]+', '', 'g'), 'ς', 'σ'), '[^{word_characters()}]+', ' ', 'g')
       END, ' ')) WITH ORDINALITY AS word(word, place)
     WHERE word.word <> ''
   );
 END $search$
-""",
-    f"""
+    """,
+        f"""
 CREATE FUNCTION {_DIGITS}(number text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE STRICT AS $search$
 DECLARE
@@ -63,11 +69,8 @@ BEGIN
   END IF;
   RETURN NULL;
 END $search$
-""",
-)
-
-_COLLATIONS = ("und-x-icu", "pg_c_utf8", "C.utf8", "en_US.utf8")
-"""Those that know the small letters of every script, the best first; the database's own where there is none."""
+    """,
+    )
 
 
 def prepare(connection: BaseDatabaseWrapper) -> None:
@@ -78,9 +81,9 @@ def prepare(connection: BaseDatabaseWrapper) -> None:
         cursor.execute("SELECT collname FROM pg_collation WHERE collname = ANY(%s)", [list(_COLLATIONS)])
         known = {name for (name,) in cursor.fetchall()}
         collation = next((name for name in _COLLATIONS if name in known), "default")
-        for name, statement in zip((_DOCUMENT, _DIGITS), _FOUNDATION, strict=True):
+        for name, statement in zip((_DOCUMENT, _DIGITS), _foundation(collation), strict=True):
             if name not in there:
-                cursor.execute(statement.replace("%(collation)s", f'"{collation}"'))
+                cursor.execute(statement)
 
 
 def name_of(table: str) -> str:

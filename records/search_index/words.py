@@ -9,8 +9,9 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterator
+from functools import cache
 
-__all__ = ["MAX_WORD_CHARACTERS", "WORD_CHARACTERS", "patterns_in", "words_in"]
+__all__ = ["MAX_WORD_CHARACTERS", "patterns_in", "word_characters", "words_in"]
 
 MAX_WORD_CHARACTERS = 255
 """Longer words are known by this many characters."""
@@ -35,11 +36,21 @@ def _escaped(point: int) -> str:
     return f"\\u{point:04x}" if point <= 0xFFFF else f"\\U{point:08x}"
 
 
-WORD_CHARACTERS = "".join(_runs())
-"""The characters of words, to stand within `[…]` in a regular expression of Python or of PostgreSQL."""
+@cache
+def word_characters() -> str:
+    """Return the characters of words, to stand within `[…]` in a regular expression of Python or of PostgreSQL.
 
-_BETWEEN = re.compile(f"[^{WORD_CHARACTERS}]+")
-_BETWEEN_PATTERNS = re.compile(f"[^{WORD_CHARACTERS}{_ANY_RUN}{_ANY_ONE}]+")
+    They are found among all there are, which takes a fifth of a second, so the first one who asks waits for it.
+    """
+    return "".join(_runs())
+
+
+@cache
+def _between(also: str = "") -> re.Pattern[str]:
+    """Return what stands between words, of which `also` may be a part."""
+    return re.compile(f"[^{word_characters()}{also}]+")
+
+
 _ACCENTS = re.compile("([a-z])[\u0300-\u036f]+")
 _MARKS = re.compile("[\u0300-\u036f]")
 _ESCAPED = re.compile(r"\\(.)|([*?])|([\x01\x02])", re.DOTALL)
@@ -47,13 +58,13 @@ _ESCAPED = re.compile(r"\\(.)|([*?])|([\x01\x02])", re.DOTALL)
 
 def words_in(text: str) -> tuple[str, ...]:
     """Return the words of a text."""
-    return tuple(word for word in _BETWEEN.split(_normal(text)) if word)
+    return tuple(word for word in _between().split(_normal(text)) if word)
 
 
 def patterns_in(escaped: str) -> tuple[str, ...]:
     r"""Return the words of a text in which `*` and `?` stand for other characters and `\` takes that from them."""
     told = _ESCAPED.sub(_told, escaped)
-    found = (word for word in _BETWEEN_PATTERNS.split(_normal(told)) if word)
+    found = (word for word in _between(_ANY_RUN + _ANY_ONE).split(_normal(told)) if word)
     return tuple(re.sub(r"\*+", "*", word.replace(_ANY_RUN, "*").replace(_ANY_ONE, "?")) for word in found)
 
 
