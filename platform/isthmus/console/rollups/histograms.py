@@ -58,9 +58,9 @@ class Histogram:
 
     def merge(self, other: "Histogram") -> None:
         """Count everything that the other one has counted."""
-        for text, number in other.as_json().items():
-            bucket = int(text)
-            self._counts[bucket] = self._counts.get(bucket, 0) + number
+        counts = self._counts
+        for bucket, number in other._counts.items():  # noqa: SLF001 - one of its own kind
+            counts[bucket] = counts.get(bucket, 0) + number
 
     @property
     def total(self) -> int:
