@@ -123,7 +123,7 @@ def test_the_list_costs_the_same_for_one_and_for_many(page, named, django_assert
         )
     # The first request of a session notes that it is in use.
     page.get(URL)
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(14):
         assert page.get(reverse("named_credentials:list")).status_code == 200
 
 
