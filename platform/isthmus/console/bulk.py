@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F, Model, Q, QuerySet
 
 from isthmus import clock
@@ -210,6 +210,16 @@ def start(selection: Selection, user: User, *, expected: int) -> BulkOperation:
     policy.require(user, KIND, "operate", ANYWHERE)
     if (begun := _begun(selection, user)) is not None:
         return begun
+    try:
+        return _begin(selection, user, expected)
+    except IntegrityError:
+        # The same button, pressed again while this request was under way.
+        if (begun := _begun(selection, user)) is not None:
+            return begun
+        raise BulkChanged("Something else was begun at the same moment. Look again.") from None
+
+
+def _begin(selection: Selection, user: User, expected: int) -> BulkOperation:
     total = selection.suited().count()
     if not total:
         raise BulkRefused("None of these rows suits the action: nothing is to be done.")

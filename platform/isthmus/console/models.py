@@ -33,6 +33,10 @@ class BulkOperation(models.Model):
             models.Index(fields=["-created_at"], name="bulk_newest"),
             models.Index(fields=["created_at"], condition=models.Q(finished_at=None), name="bulk_under_way"),
         ]
+        constraints = [
+            # A preview is of one moment, so its button begins one operation, however often it is pressed.
+            models.UniqueConstraint(fields=["user", "listing", "act", "asked_at"], name="bulk_begun_once")
+        ]
 
     def __str__(self) -> str:
         return f"{self.act} {self.listing}"

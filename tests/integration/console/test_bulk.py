@@ -1,10 +1,13 @@
 """Bulk actions: what is shown before, that nothing happens before it was asked, and that no row is done twice."""
 
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.db.models import Q
 
 from isthmus import clock
@@ -17,7 +20,7 @@ from isthmus.console.errors import BulkActUnknown, BulkChanged, BulkOvertaken, B
 from isthmus.console.listings import find_listing
 from isthmus.console.models import BulkOperation, BulkRefusal
 from isthmus.errors import IsthmusError
-from isthmus.jobs.bulk import remove_old_bulk_actions
+from isthmus.jobs.bulk import BulkRunner, remove_old_bulk_actions
 from isthmus.jobs.models import Job
 from tests import console_samples as samples
 
@@ -260,6 +263,41 @@ def test_a_button_that_is_pressed_twice_begins_it_once(operator):
     first = operator.post("/bulk/operations/", fields)
     second = operator.post("/bulk/operations/", fields)
     assert second.headers["Location"] == first.headers["Location"]
+    assert BulkOperation.objects.count() == Job.objects.filter(kind="Bulk").count() == 1
+
+
+class PressedMeanwhile(BulkRunner):
+    """Presses the button again while the first press is under way."""
+
+    def __init__(self, press):
+        self._press = press
+        self.pressed = None
+
+    def start(self, operation, user):
+        if self.pressed is None:
+            self.pressed = self._press()
+            # Time to find nothing begun and to come to the row that is not committed yet.
+            time.sleep(0.5)
+        return super().start(operation, user)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_button_that_is_pressed_again_meanwhile_begins_it_once():
+    olga = samples.user_with("operate", name="olga")
+    samples.make_job()
+    chosen = selection()
+
+    def begin():
+        try:
+            return bulk.start(chosen, olga, expected=1)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        runner = PressedMeanwhile(lambda: pool.submit(begin))
+        with bulk.use_runner(runner):
+            first = bulk.start(chosen, olga, expected=1)
+            assert runner.pressed.result(20) == first
     assert BulkOperation.objects.count() == Job.objects.filter(kind="Bulk").count() == 1
 
 

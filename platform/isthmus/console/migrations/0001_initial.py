@@ -131,4 +131,8 @@ class Migration(migrations.Migration):
             model_name="bulkrefusal",
             constraint=models.UniqueConstraint(fields=("operation", "key"), name="bulk_refused_once"),
         ),
+        migrations.AddConstraint(
+            model_name="bulkoperation",
+            constraint=models.UniqueConstraint(fields=("user", "listing", "act", "asked_at"), name="bulk_begun_once"),
+        ),
     ]
