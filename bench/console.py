@@ -124,7 +124,7 @@ def addresses() -> list[str]:
         "/external-services/callbacks/", "/api-endpoints/", "/api-endpoints/v1/support-requests/*",
         "/named-credentials/", "/events/parked/", "/operations/schedules/", "/connections/", "/limits/",
         "/named-credentials/System_7/", "/my-connections/", f"{log}?span=7d", f"{jobs}?span=7d", "/events/?span=7d",
-        "/why/?q=003000000000500AAA",
+        "/why/?record=003000000000500AAA",
     ]  # fmt: skip
     return found
 
