@@ -21,13 +21,29 @@ from isthmus.objects.object_types import ObjectType
 from isthmus.objects.record_ids import encode
 from records.errors import NotReplicateable, ParameterRefused, ReplicationDateRefused, TooManyChanges
 
-__all__ = ["HISTORY", "MAX_IDS", "Interval", "covered_until", "deleted_ids", "read_interval", "updated_ids"]
+__all__ = [
+    "HISTORY",
+    "MAX_IDS",
+    "ON_ITS_WAY",
+    "Interval",
+    "covered_until",
+    "deleted_ids",
+    "read_interval",
+    "updated_ids",
+]
 
 HISTORY = timedelta(days=30)
 """How far back changes are told."""
 
 MAX_IDS = 600_000
 """How many ids one answer holds."""
+
+ON_ITS_WAY = timedelta(seconds=30)
+"""How long a change may take from its time to its transaction.
+
+The process that makes a change takes the time first; then it may wait for a connection of the pool, or on SQLite for
+the lock, 20 s at most.
+"""
 
 _BLANK_FOR_PLUS = re.compile(r" (\d{2}:?\d{2})$")
 _BASIC_OFFSET = re.compile(r"([+-]\d{2})(\d{2})$")
@@ -56,15 +72,15 @@ def covered_until(object_type: ObjectType) -> Iterator[datetime]:
     """Give the moment before which every change is committed, so that what is read in the block shows all of them.
 
     A record carries the time of its change, not of the commit: while a transaction is open, changes from its time may
-    still appear. PostgreSQL tells which are open (of the same role, or of all to a role that may see them); on SQLite
-    nobody else writes during the block.
+    still appear, and from `ON_ITS_WAY` before it. PostgreSQL tells which are open (of the same role, or of all to a
+    role that may see them); on SQLite nobody else writes during the block.
     """
     using = _model_of(object_type)._base_manager.db
     if connections[using].vendor == "postgresql":
-        yield _oldest_open_transaction(using)
+        yield _oldest_open_transaction(using) - ON_ITS_WAY
         return
     with transaction.atomic(using=using):
-        yield clock.now()
+        yield clock.now() - ON_ITS_WAY
 
 
 def updated_ids(user: AbstractUser, object_type: ObjectType, interval: Interval, *, most: int = MAX_IDS) -> list[str]:
