@@ -13,7 +13,7 @@ from events import staged
 from events.logs.base import LOGGED
 from events.models import EventLogEntry, EventUsage, NumberSeries, OutboxEvent, Topic
 from events.series import REPLAY_SERIES, lock
-from events.staged import COMPLETE
+from events.staged import BY_INDEX, COMPLETE
 from isthmus import wakeups
 
 __all__ = ["move_staged"]
@@ -35,13 +35,11 @@ FROM (SELECT *, max(id) OVER (PARTITION BY transaction_key) AS last_id FROM {{so
 _WINDOW_END = f"(SELECT max(id) FROM (SELECT id FROM {_OUTBOX} ORDER BY id LIMIT %s) AS waiting)"
 _LAST = f"(SELECT last_number FROM {_SERIES} WHERE name = '{REPLAY_SERIES}')"
 
-# After a burst the outbox is long and empty until it is vacuumed. Statistics of the burst then lead the planner to read
-# all of it for a handful of rows, which takes 0.1 s a move; the indexes are right for many rows and for few.
 # The move itself is one statement with one snapshot: what commits meanwhile is neither moved nor removed. The lock is
 # taken by a statement before it, so that the snapshot shows what the holder before us has left.
 _ON_POSTGRESQL = f"""
 SET LOCAL work_mem = '64MB';
-SET LOCAL enable_seqscan = off;
+{BY_INDEX};
 SELECT last_number FROM {_SERIES} WHERE name = '{REPLAY_SERIES}' FOR UPDATE;
 {wakeups.notification(LOGGED)};
 WITH place AS MATERIALIZED (SELECT coalesce(%s, {_WINDOW_END}) AS last_row, {_LAST} AS last_number),

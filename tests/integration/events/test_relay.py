@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crm.models import Lead
-from events import schemas, topics
+from events import schemas, staged, topics
 from events.avro import AvroSchema
 from events.logs import DatabaseEventLog
 from events.models import EventLogEntry, EventUsage, OutboxEvent, Topic
@@ -65,6 +65,36 @@ def expected(pattern):
 def test_an_empty_outbox_costs_one_read_and_no_transaction(django_assert_num_queries):
     with django_assert_num_queries(1):
         assert Relay(DatabaseEventLog()).move() == 0
+
+
+BURST = """
+INSERT INTO objects_rawchange (transaction_key, object_name, operation, context, created_at)
+SELECT md5(number::text)::uuid, 'Nothing', 'I', '', now() FROM generate_series(1, 50000) AS number;
+ANALYZE objects_rawchange;
+DELETE FROM objects_rawchange
+"""
+
+
+def plan_of_a_look():
+    """Return how PostgreSQL finds the staged changes that come next."""
+    with CaptureQueriesContext(connection) as looks:
+        assert staged.next_transactions(RawChange, end=10**9) == []
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {looks[-1]['sql']}")
+        return "\n".join(line for (line,) in cursor.fetchall())
+
+
+def test_after_a_burst_what_it_left_is_not_read_for_a_few_rows():
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite keeps no statistics of rows that come and go.")
+    with connection.cursor() as cursor:
+        cursor.execute(BURST)
+    left_to_the_planner = plan_of_a_look()
+    assert "Seq Scan" in left_to_the_planner or "Merge" in left_to_the_planner or "Hash" in left_to_the_planner
+    staged.look_by_index()
+    plan = plan_of_a_look()
+    assert "Nested Loop Anti Join" in plan
+    assert "Seq Scan" not in plan
 
 
 def test_events_of_one_transaction_are_contiguous_and_numbered_from_one(stage):
