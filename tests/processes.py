@@ -4,7 +4,7 @@ with migrated_instance("sqlite", tmp_path) as instance:
     worker = instance.start("worker")
     wait_until(lambda: instance.rows("SELECT 1 FROM jobs_processheartbeat"), "the worker reports")
     worker.kill_group(signal.SIGTERM)
-    assert worker.wait(10) == 0
+    assert worker.wait(60) == 0
 """
 
 import atexit

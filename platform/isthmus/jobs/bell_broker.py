@@ -55,13 +55,14 @@ class BellBroker(_Broker, ABC):  # type: ignore[misc]  # django-q2 has no types
         is_lively = clock.monotonic_seconds() < self._lively_until
         try:
             heard = self.hear(_LIVELY_LOOK_SECONDS if is_lively else options.poll_seconds)
-            ready = _count_ready()
+            # Who rings has work for one. Whether there is more is seen at the next look, which is soon.
+            ready = 1 if heard else _count_ready()
         except (DatabaseError, InterfaceError) as error:
             log.warning("broker.away", error=type(error).__name__)
             connections.close_all()
             threading.Event().wait(_SIT_OUT_SECONDS)
             return None
-        if heard or ready:
+        if ready:
             # More may follow at once without a ring of its own.
             self._lively_until = clock.monotonic_seconds() + LIVELY_SECONDS
         return [(None, _task())] * ready or None

@@ -78,12 +78,16 @@ class WorkerCluster:
         """Return whether the processes are watched over."""
         return bool(self._sentinel.is_alive())
 
+    def take_no_more(self) -> None:
+        """Let the processes begin no other job; returns at once."""
+        self._stop.set()
+
     def stop(self, grace_seconds: float) -> bool:
         """End them: running jobs may finish within the grace, then they are killed. Return whether none was killed.
 
         When this returns, no process of the cluster runs any more.
         """
-        self._stop.set()
+        self.take_no_more()
         self._sentinel.join(grace_seconds)
         in_order = not self._sentinel.is_alive()
         self._kill()

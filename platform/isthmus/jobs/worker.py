@@ -74,6 +74,8 @@ class Worker:
 
     def _stop(self, *, asked: bool) -> None:
         grace_seconds = options.stop_grace_seconds if asked else 0
+        self._cluster.take_no_more()
+        log.info("worker.stopping", worker=self.name, grace_seconds=grace_seconds)
         stopping = [threading.Thread(target=service.stop, args=[grace_seconds]) for service in self._services]
         for thread in stopping:
             thread.start()

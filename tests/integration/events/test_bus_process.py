@@ -58,7 +58,7 @@ def test_events_arrive_in_order_and_sigterm_ends_the_bus_in_order(instance):
     assert handled(instance, "plain") == list(range(60)) == handled(instance, "gated")
     assert instance.rows("SELECT kind FROM jobs_processheartbeat") == [("bus",)]
     bus.kill_group(signal.SIGTERM)
-    assert bus.wait(15) == 0
+    assert bus.wait(60) == 0
     assert instance.rows("SELECT kind FROM jobs_processheartbeat") == []
     # Nobody has to wait for a lease of a process that ended in order.
     assert instance.rows("SELECT holder FROM jobs_lease WHERE holder <> ''") == []
