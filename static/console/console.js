@@ -50,6 +50,13 @@
     });
   }
 
+  // Of tabs that do not fit, the current one is in sight.
+  for (const tab of document.querySelectorAll(".tabs [aria-current='page']")) {
+    const tabs = tab.closest(".tabs");
+    const [place, whole] = [tab.getBoundingClientRect(), tabs.getBoundingClientRect()];
+    tabs.scrollLeft += place.left - whole.left - (whole.width - place.width) / 2;
+  }
+
   // "/" goes to the search box, unless somebody is typing.
   document.addEventListener("keydown", (event) => {
     const typing = event.target.closest("input, textarea, select, [contenteditable]");

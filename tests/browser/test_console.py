@@ -106,6 +106,16 @@ def test_the_menu_of_a_narrow_screen_opens_and_closes(new_tab, operating_user):
     expect(tab.page.get_by_role("heading", level=1)).to_have_text("Integration log")
 
 
+def test_of_tabs_that_do_not_fit_the_current_one_is_in_sight(new_tab, operating_user):
+    tab = new_tab(width=390)
+    tab.sign_in(operating_user)
+    for path in ("/events/", "/events/log/", "/events/parked/"):
+        tab.open(path)
+        place = tab.page.locator(".tabs [aria-current='page']").bounding_box()
+        assert place["x"] >= 0
+        assert place["x"] + place["width"] <= 390
+
+
 def test_without_scripts_everything_is_still_reachable(new_tab, operating_user):
     samples.make_everything()
     tab = new_tab(width=390, java_script_enabled=False)
