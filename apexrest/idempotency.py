@@ -20,7 +20,7 @@ from isthmus.jobs import queueable
 from isthmus.jobs.removal import Removal
 from isthmus.named_locks import try_hold
 
-__all__ = ["HEADER", "REPLAYED", "Recorder", "key_of", "once", "remove_expired_answers"]
+__all__ = ["HEADER", "REPLAYED", "Recorder", "delivery_key", "key_of", "once", "remove_expired_answers"]
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
@@ -38,9 +38,7 @@ def key_of(request: RestRequest) -> str | None:
     The draft writes a key as a quoted text; most clients leave the quotes out, which is taken, too.
     """
     if request.delivery_id:
-        # Of any length, and each its own: what is cut off could be all that tells two of them apart.
-        told = f"{request.mapping} {request.delivery_id}"
-        return f"delivery {hashlib.sha256(told.encode()).hexdigest()}"
+        return delivery_key(request.mapping, request.delivery_id)
     given = request.headers.get(HEADER)
     if given is None:
         return None
@@ -48,6 +46,13 @@ def key_of(request: RestRequest) -> str | None:
     if quoted is None and not _KEY.fullmatch(given.strip()):
         raise IdempotencyKeyMalformed
     return quoted[1] if quoted else given.strip()
+
+
+def delivery_key(mapping: str, delivery_id: str) -> str:
+    """Return the key of a webhook's delivery to the resource of this mapping."""
+    # Of any length, and each its own: what is cut off could be all that tells two of them apart.
+    told = f"{mapping} {delivery_id}"
+    return f"delivery {hashlib.sha256(told.encode()).hexdigest()}"
 
 
 def once(request: RestRequest, key: str, perform: Callable[[Recorder], Answer]) -> Answer:

@@ -17,12 +17,14 @@ from requests import Request
 
 from apexrest.decorators import rest_resource
 from apexrest.errors import EndpointMisdeclared
+from apexrest.models import RecordedAnswer
 from apexrest.webhooks import Webhook
 from credentials import actions
 from credentials.protocols.base import AuthenticationContext
 from credentials.protocols.webhook_signature import WebhookSignature
 from crm.models import Case
 from isthmus.access.policy import SYSTEM_USERNAME
+from isthmus.console import finding
 
 pytestmark = pytest.mark.django_db
 
@@ -110,6 +112,15 @@ def test_a_delivery_that_comes_again_is_answered_and_not_handled_again(sender, m
     assert (again.status_code, again.content) == (200, first.content)
     assert again["Idempotent-Replayed"] == "true"
     assert Case.objects.count() == 1
+
+
+@pytest.mark.parametrize(("scheme", "delivery_id"), [("standard", "msg_1"), ("stripe", "evt_1"), ("jws", "j-1")])
+def test_a_delivery_is_found_by_the_id_that_its_sender_has(sender, moving_clock, admin_user, scheme, delivery_id):
+    deliver(scheme, signed(scheme, moving_clock))
+    [found] = finding.find(admin_user, delivery_id).matches
+    assert (found.kind, found.title) == ("Recorded answer", f"POST /hooks/{scheme}")
+    assert found.url == f"/timeline/{RecordedAnswer.objects.get().correlation_id}"
+    assert finding.find(admin_user, "msg_2").matches == ()
 
 
 def test_senders_may_count_their_attempts_in_the_body(sender, moving_clock):
