@@ -251,6 +251,9 @@ def test_a_session_that_ended_takes_the_live_page_to_the_sign_in(new_tab, operat
     Session.objects.all().delete()
     samples.make_job()
     tab.page.wait_for_url("**/sign-in/?next=**", timeout=40_000)
+    expect(tab.page.get_by_role("button", name="Sign in")).to_be_visible()
+    assert tab.page.url == f"{tab.address}/sign-in/?next=/operations/"
+    # The stream was refused, which the browser tells.
     tab.complaints.clear()
 
 
