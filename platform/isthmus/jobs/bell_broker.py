@@ -18,6 +18,7 @@ from django_q.signing import SignedPackage
 
 from isthmus import clock, ids
 from isthmus.jobs.conf import options
+from isthmus.jobs.errors import UnknownFunction
 from isthmus.jobs.models import Job
 from isthmus.logs import get_logger
 from isthmus.wakeups import LIVELY_SECONDS
@@ -72,8 +73,8 @@ class BellBroker(_Broker, ABC):  # type: ignore[misc]  # django-q2 has no types
         return True
 
     def enqueue(self, task: object) -> None:
-        """Refuse: work is enqueued as a job."""
-        raise NotImplementedError("Enqueue a function that is declared with @queueable.")
+        """Refuse what is not a job, such as django-q2's `async_task`. Raises `UnknownFunction`."""
+        raise UnknownFunction("Enqueue a function that is declared with @queueable.")
 
     def queue_size(self) -> int:
         """Return how many jobs workers may take now."""
