@@ -15,7 +15,7 @@ class CredentialsConfig(AppConfig):
     def ready(self) -> None:
         from django.contrib.auth import get_user_model
 
-        from credentials import auditing, figures, probes, recent_resolutions
+        from credentials import auditing, figures, my_connections, probes, recent_resolutions
         from credentials.checks import check_external_credentials
         from credentials.cleaning import remove_old_authorization_requests
         from credentials.grants import PRINCIPAL
@@ -31,6 +31,7 @@ class CredentialsConfig(AppConfig):
         auditing.connect()
         figures.register()
         register_schedule("Remove old authorization requests", remove_old_authorization_requests, cron="47 4 * * *")
+        my_connections.register()
         register_page(Page("My connections", "credentials:my_connections", "user", 60, permission_action=""))
         recent_resolutions.connect(*self.get_models(), Grant, PermissionSetAssignment, get_user_model())
         register_set_up("credentials")

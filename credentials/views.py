@@ -1,8 +1,5 @@
 """The pages of one's own connections, and the way to an identity provider and back."""
 
-from dataclasses import dataclass
-from datetime import datetime
-
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
@@ -15,73 +12,20 @@ from django.views.decorators.http import require_GET, require_POST
 
 from credentials import connections
 from credentials.errors import AuthenticationFailed, CredentialError
-from credentials.models import ConnectionState, Principal, PrincipalKind, StoredToken
-from credentials.registry import get_protocol
+from credentials.models import Principal
+from credentials.my_connections import connections_of
 from isthmus.access.errors import PermissionRefused
-from isthmus.console.tones import Status, Tone
+from isthmus.console.listing_views import exportable
 
 __all__ = ["callback", "end", "my_connections", "start"]
 
 
-_STATUSES = {
-    ConnectionState.CONNECTED: Status("Connected", Tone.GOOD),
-    ConnectionState.IN_DOUBT: Status("In doubt", Tone.WARNING, "question"),
-    ConnectionState.FAILED: Status("Failed", Tone.BAD),
-    ConnectionState.NOT_CONNECTED: Status("Not connected", Tone.NEUTRAL),
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Connection:
-    """One line of the page: a principal and what the user has there."""
-
-    principal: Principal
-    token: StoredToken | None
-
-    @property
-    def status(self) -> Status:
-        """The state as a chip."""
-        state = self.token.state if self.token else ConnectionState.NOT_CONNECTED
-        return _STATUSES[ConnectionState(state)]
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether there is something to give up."""
-        return self.token is not None and self.token.state != ConnectionState.NOT_CONNECTED
-
-    @property
-    def connected_at(self) -> datetime | None:
-        """When the user consented."""
-        return self.token.connected_at if self.token else None
-
-    @property
-    def renewed_at(self) -> datetime | None:
-        """When the access token came."""
-        return self.token.obtained_at if self.token else None
-
-    @property
-    def systems(self) -> str:
-        """The named credentials that it is for."""
-        return ", ".join(str(named) for named in self.principal.external_credential.named_credentials.all())
-
-
 @require_GET
 @login_required
+@exportable("my-connections")
 def my_connections(request: HttpRequest) -> HttpResponse:
     """Every per-user principal that the signed-in user may use, with what they have there."""
-    user = _user(request)
-    principals = (
-        Principal.objects.filter(kind=PrincipalKind.PER_USER)
-        .select_related("external_credential")
-        .prefetch_related("external_credential__named_credentials")
-    )
-    mine = {token.principal_id: token for token in StoredToken.objects.filter(user=user)}
-    rows = [
-        _Connection(principal=principal, token=mine.get(principal.pk))
-        for principal in principals
-        if get_protocol(principal.external_credential.protocol).is_interactive
-        and connections.may_connect(user, principal)
-    ]
+    rows = connections_of(_user(request))
     return render(request, "credentials/my_connections.html", {"rows": rows})
 
 

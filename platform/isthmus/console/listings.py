@@ -8,13 +8,15 @@ import csv
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 from io import StringIO
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 from uuid import UUID
 
+from django.contrib.auth.models import User
 from django.db.models import Model, QuerySet
 from django.http import QueryDict
 
@@ -28,6 +30,7 @@ __all__ = [
     "Column",
     "Listing",
     "NoFilters",
+    "PersonalListing",
     "QueryListing",
     "ShortListing",
     "csv_lines",
@@ -78,9 +81,13 @@ class Listing(ABC, Generic[R]):
     url_name: str
     """The page that shows it."""
     columns: Sequence[Column[R]]
-    action: Action = "view"
-    """What of the console must be granted to whoever reads it."""
+    action: Action | None = "view"
+    """What of the console must be granted to whoever reads it; `None`: whoever is signed in."""
     filters: ClassVar[Any]
+
+    def of(self, _user: User) -> Self:
+        """Return the list as a user has it; nearly all are the same for everybody who may read them."""
+        return self
 
     @abstractmethod
     def page(self, filters: FilterForm[Any], *, cursor: str, size: int) -> CursorPage[Any]:
@@ -173,6 +180,18 @@ class ShortListing(Listing[R]):
             older=str(end) if end < len(rows) else "",
             newer=str(max(0, start - size)) if start else "",
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersonalListing(ShortListing[R]):
+    """A list of what is somebody's own: everybody may read theirs. It is empty until it is told whose (`of`)."""
+
+    rows_of: Callable[[User], Iterable[R]]
+    all_rows: Callable[[], Iterable[R]] = tuple
+    action: Action | None = None
+
+    def of(self, user: User) -> Self:
+        return replace(self, all_rows=partial(self.rows_of, user))
 
 
 _listings: dict[str, Listing[Any]] = {}

@@ -30,6 +30,9 @@ NAMES = [
     "invocations", "limits", "named-credentials", "operations", "parked-events", "queued-callouts", "schedules",
     "service-operations", "subscriptions", "topics",
 ]  # fmt: skip
+PERSONAL = ["my-connections"]
+"""What everybody has of their own; tests/integration/credentials/test_my_connections.py"""
+ALL_NAMES = sorted([*NAMES, *PERSONAL])
 WITH_EXPORT = [name for name in NAMES if name not in {"service-operations", "topics"}]
 
 
@@ -53,7 +56,7 @@ def steady(rows):
 
 
 def test_every_list_is_registered():
-    assert [listing.name for listing in listings.listings()] == NAMES
+    assert [listing.name for listing in listings.listings()] == ALL_NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -305,7 +308,7 @@ def test_an_unknown_list_is_not_found(watcher):
 
 def test_the_lists_are_described(watcher):
     found = {one["name"]: one for one in watcher.get("/api/console/").json()["listings"]}
-    assert sorted(found) == NAMES
+    assert sorted(found) == ALL_NAMES
     operations = found["operations"]
     assert operations["url"] == "/api/console/operations"
     assert operations["page"] == "/operations/"
@@ -346,7 +349,7 @@ def test_ten_times_the_rows_cost_not_one_query_more(name, watcher, django_assert
 
 
 def test_the_command_names_the_lists():
-    assert [line.split()[0] for line in printed().splitlines()] == NAMES
+    assert [line.split()[0] for line in printed().splitlines()] == ALL_NAMES
 
 
 def test_a_table_says_when_there_is_more(capsys):

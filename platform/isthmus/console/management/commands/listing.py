@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 
 from isthmus.console.errors import ConsoleError
-from isthmus.console.listings import Listing, csv_lines, find_listing, listings
+from isthmus.console.listings import Listing, PersonalListing, csv_lines, find_listing, listings
 from isthmus.console.paging import PAGE_SIZE
 
 _PREFIX = "filter_"
@@ -28,6 +29,8 @@ class Command(BaseCommand):
         names = parser.add_subparsers(dest="name", metavar="NAME")
         for listing in listings():
             lines = names.add_parser(listing.name, help=listing.label)
+            if isinstance(listing, PersonalListing):
+                lines.add_argument("--user", required=True, help="Name of the user whose list it is.")
             forms = lines.add_mutually_exclusive_group()
             forms.add_argument("--json", action="store_true", dest="as_json", help="One JSON object a line.")
             forms.add_argument("--csv", action="store_true", dest="as_csv", help="As the page exports it.")
@@ -45,6 +48,8 @@ class Command(BaseCommand):
                 self.stdout.write(f"{listing.name:<20} {listing.label}")
             return
         listing = find_listing(options["name"])
+        if isinstance(listing, PersonalListing):
+            listing = listing.of(_user(options["user"]))
         given = {
             key.removeprefix(_PREFIX): value
             for key, value in options.items()
@@ -78,6 +83,13 @@ class Command(BaseCommand):
             self.stdout.write("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
         if next(rows, None) is not None:
             self.stderr.write(f"There are more than {limit}; --limit shows more.")
+
+
+def _user(name: str) -> User:
+    found = User.objects.filter(username=name).first()
+    if found is None:
+        raise CommandError(f"There is no user {name!r}.")
+    return found
 
 
 def _short(value: object) -> str:
